@@ -53,13 +53,13 @@ class AXI4(wiring.Signature):
     addr_width, data_width, id_width : int
         Bits of AxADDR, xDATA and AxID.
     user : shape-castable
-        Shape of AxUSER (`StreamUser` on client ports, nothing, i.e. `unsigned(0)`, elsewhere).
+        Shape of AxUSER (`StreamUser` on client ports, None elsewhere).
     """
 
-    def __init__(self, *, addr_width: int, data_width: int, id_width: int, user=unsigned(0)):
+    def __init__(self, *, addr_width: int, data_width: int, id_width: int, user=None):
         self.addr_width, self.data_width, self.id_width = addr_width, data_width, id_width
-        self.user = user
-        members = {}
+        self.user = user = unsigned(0) if user is None else user
+        members: dict = {}
         for c in ("aw", "ar"):
             members |= {
                 f"{c}id": Out(id_width), f"{c}addr": Out(addr_width), f"{c}len": Out(8),

@@ -79,7 +79,7 @@ class Field:
             if rest:
                 raise SpecError(f"{self.name}: {field_value:#x} is not aligned to bit {self.lo}")
         if not 0 <= raw <= self.max:
-            raise SpecError(f"{self.name}: {int(field_value):#x} does not fit [{self.hi}:{self.lo}]")
+            raise SpecError(f"{self.name}: {int(field_value):#x} does not fit {self!r}")
         return raw << self.lsb
 
     def replace(self, value: int, field_value: int) -> int:
@@ -188,7 +188,7 @@ class Structure:
             f"{name}={self.FIELDS[name].text(v)}" for name, v in self.items() if v) or "0"
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.value == self.value  # type: ignore[attr-defined]
+        return type(other) is type(self) and other.value == self.value
 
     def __hash__(self) -> int:
         return hash((type(self), self.value))
