@@ -1,0 +1,1 @@
+"""Replay: a frozen machine's structures and questions, answered again by the model or the RTL."""
