@@ -41,10 +41,14 @@ class Field:
         One line for generated documents.
     late
         The field belongs to a later architecture version or an out-of-scope extension.
+    needs
+        Name of the ID field (attribute of `spec.impl.Implementation`) that must be nonzero for
+        the field to exist; it is RES0 otherwise. Empty: always.
     """
 
     def __init__(self, hi: int, lo: int | None = None, *, dw: int = 0, addr: bool = False,
-                 enum: type[IntEnum] | None = None, doc: str = "", late: bool = False):
+                 enum: type[IntEnum] | None = None, doc: str = "", late: bool = False,
+                 needs: str = ""):
         lo = hi if lo is None else lo
         if not hi >= lo >= 0:
             raise SpecError(f"bit range [{hi}:{lo}] is not a range")
@@ -54,7 +58,7 @@ class Field:
         self.width = hi - lo + 1
         self.max = (1 << self.width) - 1
         self.mask = self.max << self.lsb
-        self.addr, self.enum, self.doc, self.late = addr, enum, doc, late
+        self.addr, self.enum, self.doc, self.late, self.needs = addr, enum, doc, late, needs
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -210,7 +214,9 @@ class Access(IntEnum):
 class Register(Structure):
     """A memory-mapped register: a structure with an offset, an access and a reset value.
 
-    `GUARD` says in words when a write takes effect; an empty guard means always.
+    `GUARD` says in words when a write takes effect; an empty guard means always. `NEEDS` names the
+    ID fields (attributes of `spec.impl.Implementation`) that must all be nonzero for the register
+    to exist; it is RES0 otherwise.
     """
 
     BITS = 32
@@ -218,6 +224,7 @@ class Register(Structure):
     ACCESS: ClassVar[Access] = Access.RW
     RESET: ClassVar[int] = 0
     GUARD: ClassVar[str] = ""
+    NEEDS: ClassVar[tuple[str, ...]] = ()
     DOC: ClassVar[str] = ""
 
 
