@@ -131,6 +131,7 @@ class Invalidation(data.Struct):
     mask: unsigned(6)      # number of low sid bits to ignore, 0..32
     ssid: unsigned(SSID_BITS)
     vmid: unsigned(16)
+    vmw: unsigned(3)       # number of low vmid bits to ignore, 0..4
     asid: unsigned(16)
     addr: unsigned(ADDR_BITS)
     tg: unsigned(2)        # 0: one address; else the range form of reference 6.3
@@ -266,3 +267,131 @@ class Interrupts(wiring.Signature):
 
     def __init__(self):
         super().__init__({"evtq": Out(1), "priq": Out(1), "gerror": Out(1), "cmdq_sync": Out(1)})
+
+
+class StallAction(enum.Enum, shape=2):
+    """What a stall command asks for."""
+
+    RETRY = 0   # CMD_RESUME: execute the transaction again from the start
+    RAZWI = 1   # CMD_RESUME: OKAY; reads return 0, writes are dropped
+    ABORT = 2   # CMD_RESUME: error response
+    TERM = 3    # CMD_STALL_TERM: abort every stalled transaction of `sid`; `stag` is not used
+
+
+class StallCommand(data.Struct):
+    """CMDQ to the stall buffer: accepted when the stalls it names are marked (reference 6.3).
+
+    No match, or a stall whose record is not yet visible: no effect.
+    """
+
+    action: StallAction
+    sid: unsigned(SID_BITS)
+    stag: unsigned(16)
+
+
+class StallVerdict(data.Struct):
+    """EVTQ to the stall buffer, one for every accepted stall record, in order.
+
+    `recorded`: the record is visible (or its write aborted, which loses it) and awaits a stall
+    command. Otherwise the queue was not writable: the buffer keeps the transaction and retries it
+    from the start when `writable` of the event queue rises (reference 4.9).
+    """
+
+    stag: unsigned(16)
+    recorded: unsigned(1)
+
+
+class MsiTarget(data.Struct):
+    """Where an MSI goes: a 4-byte write of `data`. Address 0: none is sent."""
+
+    addr: unsigned(PA_BITS)
+    data: unsigned(32)
+
+
+class CommandQueueControl(wiring.Signature):
+    """Command queue registers, seen from the register file.
+
+    Members
+    -------
+    run
+        Fetching is allowed: CMDQEN acknowledged and CMDQ_ERR inactive.
+    base, log2size, prod, cons
+        Effective values; `cons` changes on `consume`, indices count modulo 2^(log2size + 1).
+    e2h, vmw
+        CR2.E2H and CR0ACK.VMW.
+    busy
+        A command or fetch is in progress; falls in finite time after `run`.
+    consume, fail, reason
+        Pulses: CONS moves past one command; the one at CONS failed with `reason`. The register
+        file lowers `run` in the cycle after `fail`.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "run": Out(1), "base": Out(PA_BITS), "log2size": Out(5),
+            "prod": Out(20), "cons": Out(20), "e2h": Out(1), "vmw": Out(3),
+            "busy": In(1), "consume": In(1), "fail": In(1), "reason": In(7),
+        })
+
+
+class EventQueueControl(wiring.Signature):
+    """Event queue registers, seen from the register file.
+
+    Members
+    -------
+    run
+        EVENTQEN acknowledged and EVENTQ_ABT_ERR inactive.
+    overflow
+        OVFLG != OVACKFLG.
+    busy
+        A record is being written; falls in finite time after `run`.
+    advance, overflowed, abort
+        Pulses: PROD moves past one visible record; OVFLG toggles; a record write was aborted.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "run": Out(1), "base": Out(PA_BITS), "log2size": Out(5),
+            "prod": Out(20), "cons": Out(20), "overflow": Out(1),
+            "busy": In(1), "advance": In(1), "overflowed": In(1), "abort": In(1),
+        })
+
+
+class InterruptControl(wiring.Signature):
+    """Interrupt registers, seen from the register file.
+
+    Members
+    -------
+    evtq_enable, gerror_enable
+        Acknowledged IRQ_CTRL enables.
+    evtq_msi, gerror_msi
+        The MSI of each source.
+    gerror
+        Pulse: an error other than MSI_GERROR_ABT_ERR became active.
+    evtq_busy, gerror_busy
+        An interrupt of that source is still to be sent or to be answered.
+    evtq_abort, gerror_abort, sync_abort
+        Pulses: an MSI write was aborted.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "evtq_enable": Out(1), "gerror_enable": Out(1),
+            "evtq_msi": Out(MsiTarget), "gerror_msi": Out(MsiTarget), "gerror": Out(1),
+            "evtq_busy": In(1), "gerror_busy": In(1),
+            "evtq_abort": In(1), "gerror_abort": In(1), "sync_abort": In(1),
+        })
+
+
+class QueueRegisters(wiring.Signature):
+    """Everything between the register file and the queues, seen from the register file.
+
+    `drain` is raised when SMMUEN falls: the queues then synchronise every consumer as CMD_SYNC
+    does, so that transactions begun under the old value have ended before CR0ACK shows it.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "cmdq": Out(CommandQueueControl()), "evtq": Out(EventQueueControl()),
+            "irq": Out(InterruptControl()), "drain": Out(Sync()),
+        })
