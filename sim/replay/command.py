@@ -56,7 +56,7 @@ def replay(capture: Capture, dut: str = "model", sim: str = "verilator", seed: i
            waves: bool = False, *, quiet: bool = True) -> Verdict:
     """Replay a loaded capture; the verdict holds every mismatch with the model's own steps."""
     verdict = Verdict(capture.name, dut, sim if dut == "rtl" else None)
-    explainer, memory = dut_model.machine(capture)
+    explainer, _ = dut_model.machine(capture)
 
     def explain(probe: Probe, pnu: bool) -> list[Step]:
         return explainer.explain(dut_model.transaction(probe, pnu)).steps

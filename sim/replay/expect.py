@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from pymodel.transaction import Ending
 from sim.replay.capture import Capture, Probe
-from spec.events import EVENTS, F_ADDR_SIZE, F_TRANSLATION, EventType, FaultClass
-from spec.stream_table import STE, Config
+from spec.events import EVENTS, F_ADDR_SIZE, F_TRANSLATION, FaultClass
+from spec.stream_table import STE, SteConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,14 @@ def _stage2_input_range(capture: Capture, probe: Probe) -> bytes | None:
     if struct is None or probe.ssid is not None:
         return None
     ste = STE.from_words([int(word, 0) for word in struct["ste"]])
-    if ste.Config != Config.STAGE2 or probe.iova < 1 << (64 - ste.S2T0SZ):
+    if ste.Config != SteConfig.S2 or probe.iova < 1 << (64 - ste.S2T0SZ):
         return None
-    access = {"TYPE": 0, "StreamID": probe.sid, "RnW": not probe.write, "CLASS": FaultClass.IN,
+    access = {"StreamID": probe.sid, "RnW": not probe.write, "CLASS": FaultClass.IN,
               "InputAddr": probe.iova}
     if probe.iova >> capture.impl.ias_bits:
-        return F_ADDR_SIZE.make(**access | {"TYPE": EventType.F_ADDR_SIZE}).to_bytes()
+        return F_ADDR_SIZE.make(**access).to_bytes()
     if not ste.S2R:
         return None
     page = probe.iova & ~((1 << F_TRANSLATION.IPA.lo) - 1)
     return F_TRANSLATION.make(
-        **access | {"TYPE": EventType.F_TRANSLATION, "S2": 1, "IPA": page}).to_bytes()
+        **access | {"S2": 1, "IPA": page}).to_bytes()

@@ -1,0 +1,1 @@
+"""Address spaces: page tables, ASIDs and PASIDs, and the domains made of them."""

@@ -1,0 +1,1 @@
+"""Driver of the SMMU: probe, queues, stream and context descriptor tables."""
