@@ -9,7 +9,7 @@ from driver.smmu.device import SmmuDriver
 from spec.codes import Shareability, TG0Code, WalkCacheability
 from spec.commands import TLBI_NH_ASID, TLBI_NH_VA, Command
 from spec.context import CD
-from spec.vmsa import MAIR_NORMAL_WB
+from spec.vmsa import Mair
 
 
 class Iommu:
@@ -21,7 +21,7 @@ class Iommu:
 
     def __init__(self, smmu: SmmuDriver) -> None:
         self.smmu = smmu
-        self.asids = IdAllocator("ASID", 1, 1 << (16 if smmu.impl.ASID16 else 8))
+        self.asids = IdAllocator("ASID", 1, 1 << smmu.impl.asid_bits)
 
     def domain(self) -> Domain:
         """A new, empty address space."""
@@ -55,7 +55,7 @@ class Domain:
         return CD.make(
             T0SZ=64 - BITS, TG0=TG0Code.G4K, IR0=wb, OR0=wb, SH0=Shareability.INNER, EPD1=1,
             V=1, IPS=self._iommu.smmu.impl.OAS, AA64=1, R=1, A=1, ASET=1, ASID=self.asid,
-            TTB0=self.table.root, MAIR0=MAIR_NORMAL_WB)
+            TTB0=self.table.root, MAIR0=Mair.WB)
 
     def flush(self) -> Command:
         """The command that drops every cached translation of this address space."""

@@ -6,13 +6,11 @@ from enum import IntFlag
 
 from driver.bus import Bus
 from spec.codes import Shareability
-from spec.vmsa import S1AP, DescriptorType, S1Leaf, S1Table
+from spec.vmsa import AP, LAST_LEVEL, DescriptorType, S1Leaf, S1Table, index, shift, start_level
 
 BITS = 48
 GRANULE = 12
-STRIDE = GRANULE - 3
-START = 0
-LAST = 3
+START = start_level(GRANULE, BITS)
 
 
 class Prot(IntFlag):
@@ -40,7 +38,7 @@ class PageTable:
         if any(self.lookup(page) is not None for page in range(iova, iova + size, 1 << GRANULE)):
             raise ValueError(f"[{iova:#x}, +{size:#x}) overlaps a mapping")
         while size:
-            level = next(n for n in range(1, LAST + 1)
+            level = next(n for n in range(1, LAST_LEVEL + 1)
                          if not (iova | pa) % _bytes(n) and size >= _bytes(n))
             slot = self._slot(iova, level, make=True)
             assert slot is not None
@@ -64,14 +62,14 @@ class PageTable:
     def lookup(self, iova: int) -> tuple[int, int] | None:
         """(level, output address) of the leaf that maps `iova`, or None."""
         table = self.root
-        for level in range(START, LAST + 1):
-            raw = self._bus.memory.read64(table + 8 * _index(iova, level))
+        for level in range(START, LAST_LEVEL + 1):
+            raw = self._bus.memory.read64(table + 8 * index(GRANULE, level, iova))
             kind = raw & 3
             if not kind & 1:
                 return None
-            if level == LAST or kind == DescriptorType.BLOCK:
-                return level, S1Leaf(raw).OutputAddress | iova & (_bytes(level) - 1)
-            table = S1Table(raw).NextTable
+            if level == LAST_LEVEL or kind == DescriptorType.BLOCK:
+                return level, S1Leaf(raw).Address | iova & (_bytes(level) - 1)
+            table = S1Table(raw).Address
         return None
 
     def _range(self, iova: int, size: int) -> None:
@@ -88,26 +86,23 @@ class PageTable:
         """Address of the descriptor for `iova` at `level`, making the tables above it."""
         table = self.root
         for above in range(START, level):
-            slot = table + 8 * _index(iova, above)
+            slot = table + 8 * index(GRANULE, above, iova)
             raw = self._bus.memory.read64(slot)
             if not raw & 1:
                 if not make:
                     return None
-                raw = S1Table.pack(Type=DescriptorType.TABLE, NextTable=self._table())
+                raw = S1Table.pack(Type=DescriptorType.TABLE_OR_PAGE, Address=self._table())
                 self._put(slot, raw)
-            table = S1Table(raw).NextTable
-        return table + 8 * _index(iova, level)
+            table = S1Table(raw).Address
+        return table + 8 * index(GRANULE, level, iova)
 
     def _leaf(self, pa: int, level: int, prot: Prot) -> int:
-        kind = DescriptorType.PAGE if level == LAST else DescriptorType.BLOCK
-        ap = S1AP.RW_ALL if prot & Prot.WRITE else S1AP.RO_ALL
-        return S1Leaf.pack(Type=kind, OutputAddress=pa, AttrIndx=0, AP=ap, AF=1, nG=1,
+        kind = DescriptorType.TABLE_OR_PAGE if level == LAST_LEVEL else DescriptorType.BLOCK
+        ap = AP.RW if prot & Prot.WRITE else AP.RO
+        return S1Leaf.pack(Type=kind, Address=pa, AttrIndx=0, AP=ap, AF=1, nG=1,
                            SH=Shareability.INNER, PXN=1, UXN=1)
 
 
 def _bytes(level: int) -> int:
-    return 1 << (GRANULE + STRIDE * (LAST - level))
-
-
-def _index(iova: int, level: int) -> int:
-    return (iova >> (GRANULE + STRIDE * (LAST - level))) & ((1 << STRIDE) - 1)
+    """What one descriptor of `level` maps."""
+    return 1 << shift(GRANULE, level)
