@@ -1,14 +1,11 @@
 """Structures of spec/ as Amaranth layouts."""
 
-from functools import cache
-
 from amaranth import Cat, Const, Value
 from amaranth.lib import data
 
 from spec.fields import Field, Structure
 
 
-@cache
 def layout(structure: type[Structure]) -> data.FlexibleLayout:
     """The bits of `structure` as a layout of the same size with the same field names.
 
