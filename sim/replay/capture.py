@@ -21,6 +21,7 @@ from spec.impl import Implementation
 
 RAM_TOP = 1 << 38  # where RAM ends when a capture does not say: the format's largest, 256 GiB
 RECORD = 8 + PAGE
+PA_BITS = 52
 EVENT_BYTES = 32
 TRACE_KINDS = {"success": 4, "bypass": 1, "abort": 1}
 OUTCOMES = ("success", "bypass", "abort", "fault")
@@ -148,18 +149,21 @@ def _pages(file: Path, ram_base: int, ram_size: int) -> Iterator[tuple[int, byte
     if len(data) % RECORD:
         raise CaptureError(f"{file}: {len(data)} bytes, not a whole number of {RECORD}-byte "
                            f"records: record {len(data) // RECORD} is cut short")
+    if not data:
+        raise CaptureError(f"{file}: no pages")
     seen = set()
     for at in range(0, len(data), RECORD):
         address = int.from_bytes(data[at:at + 8], "little")
         where = f"{file}: record {at // RECORD}: page {address:#x}"
         if address % PAGE:
             raise CaptureError(f"{where} is not page aligned")
-        if not ram_base <= address <= ram_base + ram_size - PAGE:
-            raise CaptureError(f"{where} lies outside RAM")
+        if address >> PA_BITS:
+            raise CaptureError(f"{where} lies beyond {PA_BITS} address bits")
         if address in seen:
             raise CaptureError(f"{where} appears twice")
         seen.add(address)
-        yield address, data[at + 8:at + RECORD]
+        if ram_base <= address < ram_base + ram_size:  # decoys elsewhere: every access aborts
+            yield address, data[at + 8:at + RECORD]
 
 
 class _Reader:
