@@ -1,4 +1,4 @@
-"""QM registers of the whole device that only hold a value: bus attributes, limits, counters
+"""QM registers of the whole device that hold a value for others: bus attributes, masks, counters
 (qm.md 2.3, 2.9)."""
 
 from __future__ import annotations
