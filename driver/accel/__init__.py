@@ -1,0 +1,1 @@
+"""Driver of the accelerator: queue manager bring-up, queues, jobs."""
