@@ -56,27 +56,32 @@ class QmDriver:
         As the capability registers say.
     """
 
-    def __init__(self, bus: Bus, iommu: Iommu, stream: Stream) -> None:
+    def __init__(self, bus: Bus, iommu: Iommu, stream: Stream, queue_count: int,
+                 depth: int) -> None:
         self.bus, self.iommu, self.stream = bus, iommu, stream
+        self.queue_count, self.depth = queue_count, depth
         self.kernel = iommu.domain()
         self.queues: dict[int, Queue] = {}
+        self._ids = IdAllocator("queue", 0, queue_count)
         self._next_iova = KERNEL_IOVA
         self._event_head, self._event_phase = 0, 1
+        self._eq = self._eq_depth = 0  # physical address and depth of the event queue
         self._context = 0, 0  # (IOVA, physical) of the buffer that the mailbox reads
 
     @classmethod
     async def probe(cls, bus: Bus, iommu: Iommu, stream: Stream) -> QmDriver:
         """Bring the queue manager up in the order of qm.md 4.1 and 4.2."""
-        qm = cls(bus, iommu, stream)
-        await stream.attach(qm.kernel, 0)
-        if not QUE_ISO_CFG(await qm._read(QUE_ISO_CFG)).ISOLATED:
+        async def read(register: type[Register]) -> int:
+            return await bus.read(Region.ACCEL, register.OFFSET)
+
+        if not QUE_ISO_CFG(await read(QUE_ISO_CFG)).ISOLATED:
             raise DriverError("the doorbells are not isolated per queue")
-        if not FUN_CAP(await qm._read(FUN_CAP)).VERSION:
+        if not FUN_CAP(await read(FUN_CAP)).VERSION:
             raise DriverError("no capability registers")
-        count = QUE_NUM_CAP(await qm._read(QUE_NUM_CAP))
-        qm.queue_count = min(count.TOTAL, count.FUNCTION)
-        qm.depth = SQ_CQ_DEPTH_CAP(await qm._read(SQ_CQ_DEPTH_CAP)).SQ_DEPTH
-        qm._ids = IdAllocator("queue", 0, qm.queue_count)
+        count = QUE_NUM_CAP(await read(QUE_NUM_CAP))
+        qm = cls(bus, iommu, stream, min(count.TOTAL, count.FUNCTION),
+                 SQ_CQ_DEPTH_CAP(await read(SQ_CQ_DEPTH_CAP)).SQ_DEPTH)
+        await stream.attach(qm.kernel, 0)
         await qm._write(MEM_START_INIT, MEM_START_INIT.pack(START=1))
         await qm._until(MEM_INIT_DONE, MEM_INIT_DONE.DONE.mask)
         await qm._vft(VftType.SQC, SQC_VFT.make(first=0, valid=1,
