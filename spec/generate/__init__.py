@@ -1,0 +1,1 @@
+"""Documents and C header generated from spec/."""
