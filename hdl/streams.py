@@ -290,13 +290,15 @@ class StallCommand(data.Struct):
 
 
 class StallVerdict(data.Struct):
-    """EVTQ to the stall buffer, one for every accepted stall record, in order.
+    """EVTQ to the stall buffer, one for every accepted stall record, in order. Not a stream:
+    `valid` is a one-cycle pulse.
 
     `recorded`: the record is visible (or its write aborted, which loses it) and awaits a stall
     command. Otherwise the queue was not writable: the buffer keeps the transaction and retries it
     from the start when `writable` of the event queue rises (reference 4.9).
     """
 
+    valid: unsigned(1)
     stag: unsigned(16)
     recorded: unsigned(1)
 

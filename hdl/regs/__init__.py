@@ -1,0 +1,1 @@
+"""The SMMU's programming interface: AXI4-Lite slave and register file (reference 1)."""

@@ -1,0 +1,1 @@
+"""Translation control unit: configuration lookup, walks, queues."""
