@@ -16,7 +16,7 @@ from pymodel.evtq import EventQueue
 from pymodel.irq import Interrupts
 from pymodel.memory import Memory
 from pymodel.observer import Completion, Observer, RegisterWrite
-from pymodel.reader import MemoryReader, PreviewReader
+from pymodel.reader import MemoryReader
 from pymodel.registers import ACKNOWLEDGES, Part, Registers, parts
 from pymodel.stall import StallBuffer
 from pymodel.state import SmmuState
@@ -157,7 +157,7 @@ class Smmu:
 
     def explain(self, txn: Transaction) -> Result:
         """As `access`, with every step, and without any effect on memory, queues or stalls."""
-        return translate(self.impl, self.state, PreviewReader(self._reader), txn, explain=True)
+        return translate(self.impl, self.state, self._reader, txn, explain=True)
 
     def _retry(self, txn: Transaction) -> None:
         result = self.access(txn)
