@@ -1,0 +1,99 @@
+"""User choices for one instance of the design, validated; the widths that follow from them.
+
+What the SMMU implements is `spec.impl.Implementation`; everything here is size and number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from spec.impl import PRESETS, Implementation
+
+DATA_WIDTHS = (32, 64, 128, 256, 512)
+
+
+class ConfigError(ValueError):
+    """A parameter out of range; the message names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Parameters of `hdl.top.Substream`.
+
+    Members
+    -------
+    impl
+        What is implemented; fixes the ID registers.
+    clients
+        AXI4 client ports beside the accelerator's. Each has a TBU.
+    queues
+        Queues of the accelerator, a power of two.
+    data_width
+        Data bits of the client ports and of their memory ports.
+    utlb_entries
+        Micro TLB entries of each TBU.
+    tbu_slots
+        Transactions per TBU and direction that can wait for their translation.
+    tbu_threads
+        Different AXI ids per TBU and direction that can be in flight.
+    walks
+        Translations in progress in the TCU.
+    memory_reads
+        Outstanding reads of the TCU's memory port.
+    """
+
+    impl: Implementation
+    clients: int = 1
+    queues: int = 8
+    data_width: int = 128
+    utlb_entries: int = 16
+    tbu_slots: int = 32
+    tbu_threads: int = 16
+    walks: int = 16
+    memory_reads: int = 16
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("clients", 0, 14), ("queues", 1, 1024),
+                                ("utlb_entries", 4, 64), ("tbu_slots", 2, 64),
+                                ("tbu_threads", 1, 64), ("walks", 1, 64),
+                                ("memory_reads", 1, 256)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ConfigError(f"{name}={value!r}: must be an integer from {low} to {high}")
+        if self.queues & (self.queues - 1):
+            raise ConfigError(f"queues={self.queues}: must be a power of two")
+        if self.data_width not in DATA_WIDTHS:
+            raise ConfigError(f"data_width={self.data_width!r}: must be one of {DATA_WIDTHS}")
+        if not isinstance(self.impl, Implementation):
+            raise ConfigError(f"impl={self.impl!r}: must be a spec.impl.Implementation")
+
+    @property
+    def tbus(self) -> int:
+        """TBUs: number 0 is the accelerator's, number 1 + i is client i's."""
+        return 1 + self.clients
+
+    @classmethod
+    def preset(cls, name: str) -> Self:
+        """The configuration of that name; ConfigError lists the names there are."""
+        if name not in PRESETS:
+            raise ConfigError(f"preset={name!r}: must be one of {', '.join(PRESETS)}")
+        return cls(impl=PRESETS[name], **SIZES.get(name, {}))
+
+    @classmethod
+    def for_idrs(cls, idr0: int, idr1: int, idr3: int, idr5: int, aidr: int,
+                 iidr: int = 0) -> Self:
+        """The base sizes with the ID registers of a capture."""
+        return cls(impl=Implementation.from_idrs(idr0, idr1, idr3, idr5, aidr, iidr))
+
+    def with_(self, **changes) -> Self:
+        """A copy with other parameters."""
+        return replace(self, **changes)
+
+
+SIZES: dict[str, dict[str, int]] = {
+    "tiny": {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "walks": 2, "memory_reads": 4},
+    "base": {"utlb_entries": 32, "queues": 16},
+    "full": {"utlb_entries": 64, "tbu_slots": 64, "tbu_threads": 32, "walks": 32,
+             "memory_reads": 32, "queues": 64},
+}

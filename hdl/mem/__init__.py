@@ -1,0 +1,1 @@
+"""Memory side of the TCU: many block ports onto one AXI4 master."""

@@ -1,0 +1,200 @@
+"""Transactions that wait: for their translation, or for an earlier one of their thread."""
+
+from amaranth import Module, Mux, Signal, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.onehot import any_of, decode, encode, first_one, round_robin
+from hdl.streams import Outcome
+from hdl.tbu.layouts import Address, Verdict
+
+
+class Park(data.Struct):
+    """A transaction on its way into a slot; with `known` its verdict is already there."""
+
+    address: Address
+    known: unsigned(1)
+    verdict: Verdict
+
+
+class Slots(wiring.Component):
+    """`count` waiting transactions, kept in order per chain: a slot leaves only after the slots
+    of the same chain that were there before it.
+
+    Reads use one chain per thread; writes all use the same one.
+
+    Members
+    -------
+    chain, chained, thread
+        `chained`: a slot of chain `chain` will still be there in the next cycle. `thread` is
+        stored with a parked transaction.
+    park, parked_index
+        Stream into the free slot `parked_index`. A park with `known` must not come together with
+        `answer`.
+    asked
+        The parked transaction's request is sent by the parker itself.
+    ask_*
+        The slot whose request is to be sent next; `ask_taken` when it was.
+    answer, answer_index, answer_verdict, answer_stale, answer_address
+        The verdict for a slot has come. `answer_address` (combinational) is what the slot holds;
+        `answer_stale`: an invalidation came after the slot was parked or asked again.
+    leave_*
+        The slot that may leave now: `leave_valid`, `leave_address`, `leave_verdict`,
+        `leave_thread`; it leaves at once. An answer without an earlier slot in its
+        chain leaves in the same cycle. `room_issue`, `room_end`, `blocked` (combinational inputs)
+        say what may leave: translated or terminated ones, and which threads must not.
+    invalidated
+        An invalidation is being taken.
+    retry
+        Ask again for every known translation whose turn has not come (before a sync completes);
+        nothing may leave or be parked in this cycle.
+    ahead
+        Per thread: a slot with a known translation is the next to leave.
+    """
+
+    def __init__(self, *, count: int, threads: int, chains: int):
+        self.count, self.threads, self.chains = count, threads, chains
+        index = range(count)
+        super().__init__({
+            "chain": In(range(chains)), "chained": Out(1), "thread": In(range(threads)),
+            "park": In(stream.Signature(Park)), "parked_index": Out(index), "asked": In(1),
+            "ask_valid": Out(1), "ask_taken": In(1), "ask_index": Out(index),
+            "ask_address": Out(Address),
+            "answer": In(1), "answer_index": In(index), "answer_verdict": In(Verdict),
+            "answer_stale": Out(1), "answer_address": Out(Address),
+            "leave_valid": Out(1), "leave_address": Out(Address),
+            "leave_verdict": Out(Verdict), "leave_thread": Out(range(threads)),
+            "room_issue": In(1), "room_end": In(1), "blocked": In(threads),
+            "invalidated": In(1), "retry": In(1), "ahead": Out(threads),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        n = self.count
+        # One bit per slot.
+        valid, unsent, known, ends, behind, stale, tail = (
+            Signal(n, name=name) for name in
+            ("valid", "unsent", "known", "ends", "behind", "stale", "tail"))
+        thread = [Signal(range(self.threads), name=f"thread{i}") for i in range(n)]
+        chain = [Signal(range(self.chains), name=f"chain{i}") for i in range(n)]
+        before = [Signal(range(n), name=f"before{i}") for i in range(n)]  # when `behind`
+        parked, left, asked, answered = (
+            Signal(n, name=name) for name in ("parked", "left", "asked_now", "answered"))
+
+        addresses = m.submodules.addresses = memory.Memory(shape=Address, depth=n, init=[])
+        verdicts = m.submodules.verdicts = memory.Memory(shape=Verdict, depth=n, init=[])
+        self._leave(m, addresses, verdicts, thread, valid & ~behind, known, ends, left)
+        self._ask(m, addresses, unsent, asked)
+        self._chain(m, chain, before, valid, tail, behind, parked, left)
+
+        # Park into the lowest free slot.
+        free = Signal(n)
+        park_fire = self.park.valid & self.park.ready
+        write = addresses.write_port()
+        m.d.comb += [
+            free.eq(first_one(~valid)),
+            self.park.ready.eq(~valid.all()),
+            self.parked_index.eq(encode(free)),
+            parked.eq(Mux(park_fire, free, 0)),
+            write.addr.eq(self.parked_index),
+            write.data.eq(self.park.payload.address),
+            write.en.eq(park_fire),
+            answered.eq(Mux(self.answer, decode(self.answer_index, n), 0)),
+            self.answer_stale.eq((stale & decode(self.answer_index, n)).any()),
+        ]
+        store = verdicts.write_port()
+        m.d.comb += [
+            store.en.eq(self.answer | (park_fire & self.park.payload.known)),
+            store.addr.eq(Mux(self.answer, self.answer_index, self.parked_index)),
+            store.data.eq(Mux(self.answer, self.answer_verdict.as_value(),
+                              self.park.payload.verdict.as_value())),
+        ]
+
+        # State of each slot.
+        self._states(m, valid, unsent, known, ends, behind, stale,
+                     parked=parked, left=left, asked=asked, answered=answered)
+        for i in range(n):
+            with m.If(parked[i]):
+                m.d.sync += [thread[i].eq(self.thread), chain[i].eq(self.chain)]
+        ahead = valid & known & ~ends & ~behind
+        for t in range(self.threads):
+            m.d.comb += self.ahead[t].eq(any_of(ahead[i] & (thread[i] == t) for i in range(n)))
+        return m
+
+    def _states(self, m, valid, unsent, known, ends, behind, stale,
+                *, parked, left, asked, answered):
+        park = self.park.payload
+        arrives_known = Mux(park.known, parked, 0)
+        arrives_unsent = Mux(park.known | self.asked, 0, parked)
+        again = Signal(self.count)  # slots to be asked for again
+        m.d.comb += again.eq(Mux(self.retry, valid & known & ~ends & behind, 0))
+        ended = (Mux(park.verdict.outcome != Outcome.TRANSLATED, arrives_known, 0)
+                 | Mux(self.answer_verdict.outcome != Outcome.TRANSLATED, answered, 0))
+        m.d.sync += [
+            valid.eq((valid & ~left) | parked),
+            unsent.eq((unsent & ~asked) | arrives_unsent | again),
+            known.eq(((known | answered) & ~left & ~parked & ~again) | arrives_known),
+            ends.eq((ends & ~parked) | ended),
+            stale.eq((stale & ~parked & ~again) | Mux(self.invalidated, ~0, 0)),
+        ]
+
+    def _chain(self, m, chain, before, valid, tail, behind, parked, left):
+        """Each slot knows the one before it in its chain; the last one is the tail."""
+        n = self.count
+        last = Signal(n)
+        for i in range(n):
+            m.d.comb += last[i].eq(valid[i] & tail[i] & (chain[i] == self.chain) & ~left[i])
+            m.d.sync += behind[i].eq(Mux(parked[i], self.chained,
+                                         behind[i] & ~(left & decode(before[i], n)).any()))
+            with m.If(parked[i]):
+                m.d.sync += before[i].eq(encode(last))
+        m.d.comb += self.chained.eq(last.any())
+        m.d.sync += tail.eq((tail & ~Mux(parked.any(), last, 0)) | parked)
+
+    def _ask(self, m, addresses, unsent, asked):
+        """Requests not sent yet, round robin."""
+        previous = Signal(self.count)
+        chosen = Signal(self.count)
+        read = addresses.read_port(domain="comb")
+        m.d.comb += [
+            chosen.eq(round_robin(unsent, previous)),
+            self.ask_valid.eq(unsent.any()),
+            self.ask_index.eq(encode(chosen)),
+            read.addr.eq(self.ask_index),
+            self.ask_address.eq(read.data),
+            asked.eq(Mux(self.ask_taken, chosen, 0)),
+        ]
+        with m.If(self.ask_taken):
+            m.d.sync += previous.eq(chosen)
+
+    def _leave(self, m, addresses, verdicts, thread, first, known, ends, left):
+        """The answered slot if it is first in its chain, else round robin over the known ones."""
+        n = self.count
+        free, ready, chosen, previous = (
+            Signal(n, name=name) for name in ("unblocked", "ready", "leaving", "leave_previous"))
+        for i in range(n):
+            m.d.comb += free[i].eq(first[i] & ~self.blocked.bit_select(thread[i], 1))
+        kind = Mux(self.room_issue, ~ends, 0) | Mux(self.room_end, ends, 0)
+        answer_ends = self.answer_verdict.outcome != Outcome.TRANSLATED
+        answer_room = Mux(answer_ends, self.room_end, self.room_issue)
+        index = Signal(range(n))
+        read = addresses.read_port(domain="comb")
+        stored = verdicts.read_port(domain="comb")
+        m.d.comb += [
+            ready.eq(free & known & kind),
+            chosen.eq(Mux(self.answer, decode(self.answer_index, n),
+                          round_robin(ready, previous))),
+            index.eq(Mux(self.answer, self.answer_index, encode(chosen))),
+            self.leave_valid.eq(Mux(self.answer, (free & chosen).any() & answer_room,
+                                    ready.any())),
+            read.addr.eq(index),
+            stored.addr.eq(index),
+            self.answer_address.eq(read.data),
+            self.leave_address.eq(read.data),
+            self.leave_verdict.as_value().eq(Mux(self.answer, self.answer_verdict.as_value(),
+                                                 stored.data.as_value())),
+            self.leave_thread.eq(any_of(Mux(chosen[i], thread[i], 0) for i in range(n))),
+            left.eq(Mux(self.leave_valid, chosen, 0)),
+        ]
+        with m.If(left.any()):
+            m.d.sync += previous.eq(left)
