@@ -189,14 +189,15 @@ class Implementation:
         return all(getattr(self, name) for name in register.NEEDS)
 
     def mask(self, register: type[Register]) -> int:
-        """The bits of a register that exist; the others are RES0. Addresses end at OAS."""
+        """The bits of a register that exist; the others are RES0. Physical addresses end at OAS."""
         if not self.exists(register):
             return 0
         mask = 0
         for field in register.FIELDS.values():
             if field.needs and not getattr(self, field.needs):
                 continue
-            mask |= field.mask & ((1 << self.oas_bits) - 1 if field.addr else field.mask)
+            physical = field.addr and field.hi < 52  # the longer ones are virtual
+            mask |= field.mask & ((1 << self.oas_bits) - 1 if physical else field.mask)
         return mask
 
     def legal(self, opcode: int) -> bool:

@@ -55,6 +55,7 @@ def test_register_masks():
     assert PRESETS["qemu"].mask(r.EVENTQ_IRQ_CFG0) == 0
     assert BASE.exists(r.EVENTQ_IRQ_CFG0)
     assert not BASE.exists(r.GATOS_CTRL)
+    assert replace(BASE, ATOS=1).mask(r.GATOS_ADDR) == 0xFFFF_FFFF_FFFF_FFC0
 
 
 def test_legal_commands():
