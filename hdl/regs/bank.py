@@ -73,14 +73,15 @@ class RegisterBank:
             if register.ACCESS is Access.RO or register in PROTOCOL or not self.exists(register):
                 continue
             value = self._values[register]
+            writable = Signal(register.BITS, name=f"{register.__name__}_writable")
             for group in guarded(register):
-                mask = group.mask & self.impl.mask(register)
-                allowed = Cat(self.off(name) for name in group.enables).all()
-                for bits, hit, word in self.written(register):
-                    part = (mask >> bits.start) & ((1 << WORD) - 1)
-                    if part:
-                        with m.If(hit & allowed):
-                            m.d.sync += value[bits].eq((value[bits] & ~part) | (word & part))
+                with m.If(Cat(self.off(name) for name in group.enables).all()):
+                    m.d.comb += [writable[bit].eq(1) for bit in range(register.BITS)
+                                 if group.mask & self.impl.mask(register) & (1 << bit)]
+            for bits, hit, word in self.written(register):
+                with m.If(hit):
+                    m.d.sync += value[bits].eq(
+                        (value[bits] & ~writable[bits]) | (word & writable[bits]))
 
     def show(self, m: Module, shown: dict[type[Register], Value]) -> None:
         """Answer reads; `shown` replaces the stored value of some registers."""
