@@ -75,6 +75,7 @@ class Capture:
 
     path: Path
     name: str
+    qemu: bool  # answered by QEMU's model
     ram_base: int
     ram_size: int
     regs: dict[str, int]
@@ -117,8 +118,8 @@ def load(directory: str | Path) -> Capture:
     regs = {name: reader.number(reader.get(raw, "regs", dict), name)
             for name in ID_REGISTERS + STATE_REGISTERS}
     capture = Capture(
-        path, str(raw.get("name", path.name)), ram_base, ram_size, regs,
-        dict(reader.regs32(raw)), reader.number(raw, "ncmds"), dict(reader.structs(raw)),
+        path, str(raw.get("name", path.name)), raw.get("qemu", "none") != "none",
+        ram_base, ram_size, regs, dict(reader.regs32(raw)), reader.number(raw, "ncmds"), dict(reader.structs(raw)),
         tuple(reader.probe(n, p) for n, p in enumerate(reader.get(raw, "probes", list))),
         dict(_pages(path / "pages.bin.gz", ram_base, ram_size)))
     try:

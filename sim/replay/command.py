@@ -90,9 +90,11 @@ def show(verdict: Verdict) -> None:
         console.print(steps_text([Step(**step) for step in mismatch["steps"]]), highlight=False)
     if len(verdict.mismatches) > SHOWN:
         console.print(f"... and {len(verdict.mismatches) - SHOWN} more (--json lists all)")
-    table = Table("capture", "dut", "probes", "agree", "mismatches", "oddities", "seconds")
-    oddities = ", ".join(f"{n} {c}" for n, c in sorted(verdict.oddities.items())) or "none"
+    table = Table("capture", "dut", "probes", "agree", "mismatches", "seconds")
     table.add_row(verdict.capture, verdict.dut + (f" on {verdict.sim}" if verdict.sim else ""),
                   str(verdict.probes), str(verdict.agree), str(len(verdict.mismatches)),
-                  oddities, f"{verdict.seconds:.1f}")
+                  f"{verdict.seconds:.1f}")
     console.print(table)
+    if verdict.oddities:
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(verdict.oddities.items()))
+        console.print(f"the recorder's documented oddities, judged by the architecture: {counts}")

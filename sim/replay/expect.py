@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from pymodel.transaction import Ending
 from sim.replay.capture import Capture, Probe
-from spec.events import EVENTS, F_ADDR_SIZE, F_TRANSLATION, FaultClass
+from spec.events import (
+    EVENTS,
+    F_ADDR_SIZE,
+    F_PERMISSION,
+    F_TRANSLATION,
+    EventType,
+    FaultClass,
+)
 from spec.stream_table import STE, SteConfig
 
 
@@ -51,17 +58,33 @@ class Expected:
 def expected(capture: Capture, probe: Probe) -> Expected:
     """The expected answer of `probe`, by its own labels and, for captures without labels, by the
     oddities that the format's description documents."""
-    if probe.oddities and probe.model is not None:
-        return Expected(_from_model(probe), probe.pnu, probe.oddities)
+    want = _labelled(probe) if probe.labelled else _unlabelled(capture, probe)
+    return _ttrnw(want) if capture.qemu else want
+
+
+def _labelled(probe: Probe) -> Expected:
     answer = _recorded(probe)
-    if probe.oddities == ("privilege",):
+    if probe.oddities and probe.model is not None:
+        answer = _from_model(probe)
+    elif probe.oddities == ("privilege",):
         return _privileged(probe, answer)
-    if probe.field_oddities and probe.model is not None:
+    elif probe.field_oddities and probe.model is not None:
         answer = Answer(answer.ending, answer.pa, probe.model[3], answer.memory)
-        return Expected(answer, probe.pnu, probe.field_oddities)
-    if not probe.labelled:
-        return _unlabelled(capture, probe, answer)
-    return Expected(answer, probe.pnu, probe.oddities)
+    return Expected(answer, probe.pnu, probe.oddities + probe.field_oddities)
+
+
+def _ttrnw(want: Expected) -> Expected:
+    """QEMU leaves TTRnW 0. It updates no descriptor, so what faulted was a read: 1 (reference
+    5.1)."""
+    answer, event = want.answer, want.answer.event
+    if event is None or event[0] != EventType.F_PERMISSION:
+        return want
+    record = F_PERMISSION.from_bytes(event)
+    if record.CLASS != FaultClass.TT or record.TTRnW:
+        return want
+    event = record.replace(TTRnW=1).to_bytes()
+    return Expected(Answer(answer.ending, answer.pa, event, answer.memory), want.pnu,
+                    (*want.oddities, "ttrnw_zero"))
 
 
 def decode(record: bytes | None) -> str:
@@ -104,8 +127,12 @@ def _privileged(probe: Probe, answer: Answer) -> Expected:
     return Expected(Answer(answer.ending, answer.pa, event), True, probe.oddities)
 
 
-def _unlabelled(capture: Capture, probe: Probe, answer: Answer) -> Expected:
-    """Linux captures carry no labels; two of the recorder's oddities apply to them."""
+def _unlabelled(capture: Capture, probe: Probe) -> Expected:
+    """Linux captures carry no labels; three of the recorder's oddities apply to them."""
+    answer = _recorded(probe)
+    if answer.ending is Ending.BYPASS and probe.iova >> capture.impl.oas_bits:
+        event = F_ADDR_SIZE.make(**_access(probe)).to_bytes()  # reference 4.2 step 5
+        return Expected(Answer(Ending.ABORT, None, event), probe.pnu, ("bypass_above_oas",))
     if probe.trace is None and answer.event is None:
         event = _stage2_input_range(capture, probe)
         if event is not None:
@@ -113,7 +140,8 @@ def _unlabelled(capture: Capture, probe: Probe, answer: Answer) -> Expected:
                             ("s2_input_above_range",))
     record = answer.event
     if record is not None and (layout := EVENTS.get(record[0])) and "IPA" in layout.FIELDS:
-        low = ((1 << layout.IPA.lo) - 1) << (64 * layout.IPA.dw)
+        ipa = layout.FIELDS["IPA"]
+        low = ((1 << ipa.lo) - 1) << (64 * ipa.dw)
         value = int.from_bytes(record, "little")
         if getattr(layout(value), "S2", 0) and value & low:
             record = layout(value & ~low).to_bytes()
@@ -130,12 +158,15 @@ def _stage2_input_range(capture: Capture, probe: Probe) -> bytes | None:
     ste = STE.from_words([int(word, 0) for word in struct["ste"]])
     if ste.Config != SteConfig.S2 or probe.iova < 1 << (64 - ste.S2T0SZ):
         return None
-    access = {"StreamID": probe.sid, "RnW": not probe.write, "CLASS": FaultClass.IN,
-              "InputAddr": probe.iova}
     if probe.iova >> capture.impl.ias_bits:
-        return F_ADDR_SIZE.make(**access).to_bytes()
+        return F_ADDR_SIZE.make(**_access(probe)).to_bytes()
     if not ste.S2R:
         return None
     page = probe.iova & ~((1 << F_TRANSLATION.IPA.lo) - 1)
-    return F_TRANSLATION.make(
-        **access | {"S2": 1, "IPA": page}).to_bytes()
+    return F_TRANSLATION.make(**_access(probe), S2=1, IPA=page).to_bytes()
+
+
+def _access(probe: Probe) -> dict[str, int]:
+    """The fields of a record that a fault on the input of an unlabelled probe has."""
+    return {"StreamID": probe.sid, "RnW": not probe.write, "CLASS": FaultClass.IN,
+            "InputAddr": probe.iova}

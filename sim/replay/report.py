@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -28,7 +29,8 @@ class Verdict:
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        plain = dataclasses.replace(self, oddities=Counter(), weak=Counter())
+        return asdict(plain) | {"oddities": dict(self.oddities), "weak": dict(self.weak)}
 
 
 class Judge:
