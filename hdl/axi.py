@@ -53,20 +53,22 @@ class AXI4(wiring.Signature):
     addr_width, data_width, id_width : int
         Bits of AxADDR, xDATA and AxID.
     user : shape-castable
-        Shape of AxUSER (`StreamUser` on client ports, None elsewhere).
+        Shape of AxUSER (`StreamUser` on client ports); None: there is no such member.
     """
 
     def __init__(self, *, addr_width: int, data_width: int, id_width: int, user=None):
         self.addr_width, self.data_width, self.id_width = addr_width, data_width, id_width
-        self.user = user = unsigned(0) if user is None else user
+        self.user = user
         members: dict = {}
         for c in ("aw", "ar"):
             members |= {
                 f"{c}id": Out(id_width), f"{c}addr": Out(addr_width), f"{c}len": Out(8),
                 f"{c}size": Out(3), f"{c}burst": Out(Burst), f"{c}lock": Out(1),
-                f"{c}cache": Out(4), f"{c}prot": Out(Prot), f"{c}user": Out(user),
+                f"{c}cache": Out(4), f"{c}prot": Out(Prot),
                 f"{c}valid": Out(1), f"{c}ready": In(1),
             }
+            if user is not None:
+                members[f"{c}user"] = Out(user)
         super().__init__(members | {
             "wdata": Out(data_width), "wstrb": Out(data_width // 8), "wlast": Out(1),
             "wvalid": Out(1), "wready": In(1),

@@ -12,6 +12,11 @@ PAGE_BITS = 12   # log2 of the smallest page
 BLOCK_BITS = 52  # log2 of the largest block
 
 
+def index_shape(count: int) -> range:
+    """Shape of a number below `count`; at least one bit, since Verilog has no empty signals."""
+    return range(max(count, 2))
+
+
 def any_of(values) -> Value:
     """OR of a possibly empty iterable of values."""
     return reduce(or_, values, Const(0))

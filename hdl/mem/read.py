@@ -6,10 +6,15 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.axi import AXI4, Burst, Resp
 from hdl.mem.grant import Grant
-from hdl.onehot import decode, encode, first_one, select
+from hdl.onehot import decode, encode, first_one, index_shape, select
 from hdl.streams import PA_BITS, MemRead
 
 WIDTH = 128  # data bits of the memory port
+
+
+def failed(resp):
+    """xRESP says SLVERR or DECERR."""
+    return (resp == Resp.SLVERR) | (resp == Resp.DECERR)
 
 
 class ReadArbiter(wiring.Component):
@@ -38,7 +43,7 @@ class ReadArbiter(wiring.Component):
         m = Module()
         axi, n, count = self.axi, self.ports, self.outstanding
         grant = m.submodules.grant = Grant(n)
-        owner = data.StructLayout({"port": range(n), "id": unsigned(8), "low": 1})
+        owner = data.StructLayout({"port": index_shape(n), "id": unsigned(8), "low": 1})
         tags = m.submodules.tags = memory.Memory(shape=owner, depth=count, init=[])
         write, read = tags.write_port(), tags.read_port(domain="comb")
         busy, free, done, taken = (Signal(count, name=s) for s in ("busy", "free", "done", "taken"))
@@ -83,7 +88,7 @@ class ReadArbiter(wiring.Component):
                 out.id.eq(read.data.id),
                 out.data.eq(Mux(read.data.low, axi.rdata[64:], axi.rdata)),
                 out.last.eq(axi.rlast),
-                out.error.eq(axi.rresp.as_value() >= Resp.SLVERR.value),
+                out.error.eq(failed(axi.rresp)),
             ]
             with m.If(mine):
                 m.d.comb += axi.rready.eq(p.resp.ready)

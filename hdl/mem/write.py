@@ -4,10 +4,10 @@ from amaranth import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.axi import AXI4, Burst, Resp
+from hdl.axi import AXI4, Burst
 from hdl.mem.grant import Grant
-from hdl.mem.read import WIDTH
-from hdl.onehot import decode, encode, first_one, select
+from hdl.mem.read import WIDTH, failed
+from hdl.onehot import decode, encode, first_one, index_shape, select
 from hdl.streams import PA_BITS, MemWrite, MemWriteRequest
 
 OUTSTANDING = 4
@@ -35,14 +35,14 @@ class WriteArbiter(wiring.Component):
         m = Module()
         axi, n = self.axi, self.ports
         grant = m.submodules.grant = Grant(n)
-        owner = data.StructLayout({"port": range(n), "id": unsigned(8)})
+        owner = data.StructLayout({"port": index_shape(n), "id": unsigned(8)})
         tags = m.submodules.tags = memory.Memory(shape=owner, depth=OUTSTANDING, init=[])
         write, read = tags.write_port(), tags.read_port(domain="comb")
         busy, free, done = (Signal(OUTSTANDING, name=s) for s in ("busy", "free", "done"))
 
         # Take a request when the previous one is on its way.
         current = Signal(MemWriteRequest)
-        tag = Signal(range(OUTSTANDING))
+        tag = Signal(index_shape(OUTSTANDING))
         address_left, data_left, second = Signal(), Signal(), Signal()
         requests = [p.req for p in self.port]
         take = grant.valid & free.any() & ~address_left & ~data_left
@@ -82,7 +82,7 @@ class WriteArbiter(wiring.Component):
         for i, p in enumerate(self.port):
             mine = read.data.port == i
             m.d.comb += [p.resp.valid.eq(axi.bvalid & mine), p.resp.payload.id.eq(read.data.id),
-                         p.resp.payload.error.eq(axi.bresp.as_value() >= Resp.SLVERR.value)]
+                         p.resp.payload.error.eq(failed(axi.bresp))]
             with m.If(mine):
                 m.d.comb += axi.bready.eq(p.resp.ready)
         return m

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.axi import Burst
-from hdl.onehot import PAGE_BITS
+from hdl.onehot import PAGE_BITS, index_shape
 from hdl.streams import (
     Outcome,
     TraceRecord,
@@ -210,7 +210,7 @@ class Channel(wiring.Component):
         """The decision of this cycle, from a slot or straight from the stage register."""
         address = Address(Signal(Address, name="decided_address"))
         decision = Verdict(Signal(Verdict, name="decision"))
-        thread = Signal(range(self.config.tbu_threads))
+        thread = Signal(index_shape(self.config.tbu_threads))
         record = self.trace
         m.d.comb += [
             address.eq(Mux(slots.leave_valid, slots.leave_address.as_value(), held.as_value())),

@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.onehot import decode
+from hdl.onehot import decode, index_shape
 from hdl.streams import Outcome
 from hdl.tbu.layouts import Address, Finish, MemoryAddress, Termination, Verdict
 
@@ -33,7 +33,7 @@ class Outlet(wiring.Component):
         self.threads = threads
         super().__init__({
             "take": In(1), "address": In(Address), "verdict": In(Verdict),
-            "thread": In(range(threads)),
+            "thread": In(index_shape(threads)),
             "room_issue": Out(1), "room_end": Out(1),
             "idle": In(threads), "finish": In(Finish()), "blocked": Out(threads),
             "memory": Out(stream.Signature(MemoryAddress)),
@@ -57,7 +57,7 @@ class Outlet(wiring.Component):
             ]
 
         busy, sent = Signal(), Signal()
-        thread = Signal(range(self.threads))
+        thread = Signal(index_shape(self.threads))
         m.d.comb += [
             self.room_end.eq(~busy),
             self.blocked.eq(Mux(busy, decode(thread, self.threads), 0)),

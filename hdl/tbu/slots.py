@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.onehot import any_of, decode, encode, first_one, round_robin
+from hdl.onehot import any_of, decode, encode, first_one, index_shape, round_robin
 from hdl.streams import Outcome
 from hdl.tbu.layouts import Address, Verdict
 
@@ -54,16 +54,16 @@ class Slots(wiring.Component):
 
     def __init__(self, *, count: int, threads: int, chains: int):
         self.count, self.threads, self.chains = count, threads, chains
-        index = range(count)
+        index = index_shape(count)
         super().__init__({
-            "chain": In(range(chains)), "chained": Out(1), "thread": In(range(threads)),
+            "chain": In(index_shape(chains)), "chained": Out(1), "thread": In(index_shape(threads)),
             "park": In(stream.Signature(Park)), "parked_index": Out(index), "asked": In(1),
             "ask_valid": Out(1), "ask_taken": In(1), "ask_index": Out(index),
             "ask_address": Out(Address),
             "answer": In(1), "answer_index": In(index), "answer_verdict": In(Verdict),
             "answer_stale": Out(1), "answer_address": Out(Address),
             "leave_valid": Out(1), "leave_address": Out(Address),
-            "leave_verdict": Out(Verdict), "leave_thread": Out(range(threads)),
+            "leave_verdict": Out(Verdict), "leave_thread": Out(index_shape(threads)),
             "room_issue": In(1), "room_end": In(1), "blocked": In(threads),
             "invalidated": In(1), "retry": In(1), "ahead": Out(threads),
         })
@@ -75,9 +75,9 @@ class Slots(wiring.Component):
         valid, unsent, known, ends, behind, stale, tail = (
             Signal(n, name=name) for name in
             ("valid", "unsent", "known", "ends", "behind", "stale", "tail"))
-        thread = [Signal(range(self.threads), name=f"thread{i}") for i in range(n)]
-        chain = [Signal(range(self.chains), name=f"chain{i}") for i in range(n)]
-        before = [Signal(range(n), name=f"before{i}") for i in range(n)]  # when `behind`
+        thread = [Signal(index_shape(self.threads), name=f"thread{i}") for i in range(n)]
+        chain = [Signal(index_shape(self.chains), name=f"chain{i}") for i in range(n)]
+        before = [Signal(index_shape(n), name=f"before{i}") for i in range(n)]  # when `behind`
         parked, left, asked, answered = (
             Signal(n, name=name) for name in ("parked", "left", "asked_now", "answered"))
 
@@ -177,7 +177,7 @@ class Slots(wiring.Component):
         kind = Mux(self.room_issue, ~ends, 0) | Mux(self.room_end, ends, 0)
         answer_ends = self.answer_verdict.outcome != Outcome.TRANSLATED
         answer_room = Mux(answer_ends, self.room_end, self.room_issue)
-        index = Signal(range(n))
+        index = Signal(index_shape(n))
         read = addresses.read_port(domain="comb")
         stored = verdicts.read_port(domain="comb")
         m.d.comb += [

@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.onehot import any_of, decode, encode, first_one
+from hdl.onehot import any_of, decode, encode, first_one, index_shape
 from hdl.tbu.layouts import BURST_COUNT_BITS, ID_BITS, Finish
 
 
@@ -34,9 +34,9 @@ class Threads(wiring.Component):
     def __init__(self, count: int):
         self.count = count
         super().__init__({
-            "id": In(ID_BITS), "found": Out(1), "index": Out(range(count)),
+            "id": In(ID_BITS), "found": Out(1), "index": Out(index_shape(count)),
             "enter": In(1),
-            "issue": In(1), "issue_index": In(range(count)),
+            "issue": In(1), "issue_index": In(index_shape(count)),
             "finish": In(Finish()),
             "idle": Out(count),
             "snapshot": In(1), "ahead": In(count),
