@@ -1,0 +1,176 @@
+"""What the TCU remembers about one translation in progress.
+
+A context is one client transaction on its way through the algorithm of reference 4.2. Its phase
+names what its next step needs; a step is combinational (`config/step.py`, `walk/step.py`), takes
+the context and, in the phases that wait for memory, the structure read, and gives the next
+context and an action.
+"""
+
+from amaranth import unsigned
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.streams import (
+    PA_BITS,
+    Attributes,
+    Outcome,
+    Permissions,
+    TranslationRequest,
+)
+from hdl.tcu.bits import Kept
+from spec.context import CD
+from spec.stream_table import STE
+
+MEMORY_BITS = 512  # the largest structure read at once: STE, CD
+
+
+class Phase(enum.Enum, shape=4):
+    """What the next step of a context does. R: needs the structure it read."""
+
+    START = 0      # GBPA or stream table lookup
+    L1STD = 1      # R
+    STE = 2        # R
+    SUBSTREAM = 3  # which CD, or none
+    L1CD = 4       # R
+    CD = 5         # R
+    SELECT = 6     # TT0 or TT1, first stage-1 descriptor
+    S1 = 7         # R: stage-1 descriptor
+    S2START = 8    # first stage-2 descriptor
+    S2 = 9         # R: stage-2 descriptor
+    FAULT = 10     # record the fault, answer
+
+
+class Target(enum.Enum, shape=2):
+    """What the IPA under stage-2 translation points at."""
+
+    L1CD = 0
+    CD = 1
+    S1 = 2
+    IN = 3
+
+
+# Target to the phase that takes what is read there.
+PHASE_OF = {Target.L1CD: Phase.L1CD, Target.CD: Phase.CD, Target.S1: Phase.S1}
+
+
+class Action(enum.Enum, shape=2):
+    """What a step asks for."""
+
+    READ = 0     # read `next.fetch`, then the step of `next.phase`
+    AGAIN = 1    # another step without memory
+    RESPOND = 2  # `reply` ends the transaction
+    FAULT = 3    # `next.fault` ends it
+
+
+class Leaf(data.Struct):
+    """Result of stage 1: output page size (log2 of bytes), rights, memory attributes."""
+
+    size: unsigned(6)
+    perms: Permissions
+    mair: unsigned(8)
+    sh: unsigned(2)
+
+
+class Restriction(data.Struct):
+    """Hierarchical bits of the stage-1 tables passed, ORed (reference 4.6)."""
+
+    ap: unsigned(2)
+    uxn: unsigned(1)
+    pxn: unsigned(1)
+
+
+class Fault(data.Struct):
+    """A fault found by a step (reference 4.8); addresses are in the context.
+
+    `always`: recorded and aborted whatever CD and STE say.
+    """
+
+    type: unsigned(8)
+    s2: unsigned(1)
+    cls: unsigned(2)
+    ttrnw: unsigned(1)
+    always: unsigned(1)
+
+
+class Walk(data.Struct):
+    """The part of a context that changes from step to step.
+
+    Members
+    -------
+    stage1
+        Stage 1 translates (not bypassed by Config or S1DSS).
+    half
+        TT1 was selected.
+    level, level2
+        Level of the stage-1 and stage-2 descriptor being read.
+    ipa
+        Address under stage-2 translation.
+    fetch
+        Physical address being read.
+    """
+
+    phase: Phase
+    target: Target
+    stage1: unsigned(1)
+    half: unsigned(1)
+    level: unsigned(2)
+    level2: unsigned(2)
+    ipa: unsigned(PA_BITS)
+    fetch: unsigned(PA_BITS)
+    restriction: Restriction
+    leaf: Leaf
+    fault: Fault
+
+
+class Reply(data.Struct):
+    """The answer without its addressee; members as in `TranslationResponse`."""
+
+    outcome: Outcome
+    bypass: unsigned(1)
+    cacheable: unsigned(1)
+    pa: unsigned(PA_BITS)
+    size: unsigned(6)
+    perms: Permissions
+    attrs: Attributes
+
+
+class Answer(data.Struct):
+    """A reply with its context."""
+
+    id: unsigned(8)
+    tbu: unsigned(4)
+    tag: unsigned(8)
+    reply: Reply
+
+
+_STE_STAGE1 = ("Config", "S1Fmt", "S1ContextPtr", "S1CDMax", "S1DSS", "S1STALLD", "STRW", "MemAttr",
+               "MTCFG", "ALLOCCFG", "SHCFG", "PRIVCFG", "INSTCFG", "S2VMID")
+_STE_STAGE2 = ("S2FWB", "S2T0SZ", "S2SL0", "S2TG", "S2PS", "S2AA64", "S2ENDI", "S2AFFD", "S2PTW",
+               "S2HD", "S2HA", "S2S", "S2R", "S2TTB")
+_CD = ("T0SZ", "TG0", "EPD0", "ENDI", "T1SZ", "TG1", "EPD1", "IPS", "AFFD", "WXN", "TBI0", "TBI1",
+       "PAN", "HD", "HA", "S", "R", "A", "ASET", "ASID", "HAD0", "E0PD0", "TTB0", "HAD1", "E0PD1",
+       "TTB1", "MAIR0", "MAIR1")
+
+KeptSTE = Kept(STE, _STE_STAGE1 + _STE_STAGE2)
+KeptCD = Kept(CD, _CD)
+
+
+class Step(wiring.Signature):
+    """A step function, seen from the function.
+
+    Members
+    -------
+    req, ste, cd, walk
+        The context; `ste` and `cd` hold the last accepted structures of this transaction.
+    data, error
+        The structure read (from bit 0) in the phases that read, external abort.
+    action, next, size, reply
+        The result; `size` is log2 of the bytes of a READ.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({
+            "req": In(TranslationRequest), "ste": In(KeptSTE.layout), "cd": In(KeptCD.layout),
+            "walk": In(Walk), "data": In(MEMORY_BITS), "error": In(1),
+            "action": Out(Action), "next": Out(Walk), "size": Out(3), "reply": Out(Reply),
+        })

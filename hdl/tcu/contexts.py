@@ -1,0 +1,108 @@
+"""Storage and lifetime of the translations in progress."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hdl.streams import Sync, TranslationRequest
+from hdl.tcu.context import KeptCD, KeptSTE, Walk
+
+
+def index_bits(walks: int) -> int:
+    """Bits of the number of a context."""
+    return max(1, ceil_log2(walks))
+
+
+class Contexts(wiring.Component):
+    """The parts of every context in memories with one index for all of them; reads are
+    combinational, writes take effect in the next cycle.
+
+    Members
+    -------
+    index
+        The context read, and written by the three `write_*` strobes.
+    req, ste, cd, walk
+        Its parts.
+    new, new_index, new_req
+        Strobe: a context begins with this request.
+    next, ste_in, cd_in, write_walk, write_ste, write_cd
+        New values and strobes.
+    """
+
+    def __init__(self, walks: int):
+        self.walks = walks
+        bits = index_bits(walks)
+        super().__init__({
+            "index": In(bits), "req": Out(TranslationRequest), "ste": Out(KeptSTE.layout),
+            "cd": Out(KeptCD.layout), "walk": Out(Walk),
+            "new": In(1), "new_index": In(bits), "new_req": In(TranslationRequest),
+            "next": In(Walk), "ste_in": In(KeptSTE.layout), "cd_in": In(KeptCD.layout),
+            "write_walk": In(1), "write_ste": In(1), "write_cd": In(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        parts = (
+            ("req", TranslationRequest, self.req, self.new_index, self.new_req, self.new),
+            ("ste", KeptSTE.layout, self.ste, self.index, self.ste_in, self.write_ste),
+            ("cd", KeptCD.layout, self.cd, self.index, self.cd_in, self.write_cd),
+            ("walk", Walk, self.walk, self.index, self.next, self.write_walk),
+        )
+        for name, shape, output, index, value, enable in parts:
+            store = memory.Memory(shape=shape, depth=1 << len(self.index), init=[])
+            m.submodules[name] = store
+            read, write = store.read_port(domain="comb"), store.write_port()
+            m.d.comb += [read.addr.eq(self.index), output.eq(read.data), write.addr.eq(index),
+                         write.data.eq(value), write.en.eq(enable)]
+        return m
+
+
+class Lifetimes(wiring.Component):
+    """Which contexts are in use, which of them began before an Invalidation, and the Sync that
+    waits for them (reference 6.4).
+
+    Members
+    -------
+    room, free_index, begin
+        A context is free, which one, strobe that takes it.
+    end, end_index
+        Strobe: the answer of a context has been accepted.
+    invalidate
+        Strobe: every context in use is stale from now on.
+    stale
+        One bit per context: the answer must not be cached.
+    sync
+        Acknowledged when every context in use at the request has ended.
+    """
+
+    def __init__(self, walks: int):
+        self.walks = walks
+        bits = index_bits(walks)
+        super().__init__({
+            "room": Out(1), "free_index": Out(bits), "begin": In(1),
+            "end": In(1), "end_index": In(bits),
+            "invalidate": In(1), "stale": Out(walks), "sync": In(Sync()),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        active, awaited, waiting = Signal(self.walks), Signal(self.walks), Signal()
+        begins, ends = Signal(self.walks), Signal(self.walks)
+        for n in reversed(range(self.walks)):
+            with m.If(~active[n]):
+                m.d.comb += [self.room.eq(1), self.free_index.eq(n)]
+        for n in range(self.walks):
+            m.d.comb += [begins[n].eq(self.begin & (self.free_index == n)),
+                         ends[n].eq(self.end & (self.end_index == n))]
+        m.d.sync += [
+            active.eq((active | begins) & ~ends),
+            self.stale.eq(Mux(self.invalidate, active | self.stale, self.stale) & ~begins),
+            awaited.eq(awaited & ~ends),
+        ]
+        with m.If(~self.sync.req):
+            m.d.sync += waiting.eq(0)
+        with m.Elif(~waiting):
+            m.d.sync += [waiting.eq(1), awaited.eq((active | begins) & ~ends)]
+        m.d.comb += self.sync.ack.eq(waiting & (awaited == 0))
+        return m

@@ -1,0 +1,138 @@
+"""From a fault to its event record and the end of the transaction (reference 4.8, 4.9, 5)."""
+
+from amaranth import Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.streams import EventRecord, Outcome, TranslationRequest
+from hdl.tcu import attributes
+from hdl.tcu.context import Answer, KeptCD, KeptSTE, Walk
+from spec.events import EVENTS, TRANSLATION_FAULTS, EventType
+
+# The events that the translation of an untranslated transaction can end with.
+RAISED = (
+    EventType.C_BAD_STREAMID, EventType.F_STE_FETCH, EventType.C_BAD_STE,
+    EventType.F_STREAM_DISABLED, EventType.C_BAD_SUBSTREAMID, EventType.F_CD_FETCH,
+    EventType.C_BAD_CD, EventType.F_WALK_EABT, EventType.F_TRANSLATION, EventType.F_ADDR_SIZE,
+    EventType.F_ACCESS, EventType.F_PERMISSION,
+)
+
+
+class FaultReport(wiring.Component):
+    """Combinational: the record of a fault and what becomes of the transaction.
+
+    Members
+    -------
+    req, ste, cd, walk
+        The context; `walk.fault` says what happened.
+    recinvsid
+        CR2.RECINVSID.
+    record
+        The 32 bytes; fields that the type does not have are 0.
+    recorded
+        The record goes to the Event queue.
+    outcome
+        ABORT or RAZWI.
+    """
+
+    req: In(TranslationRequest)
+    ste: In(KeptSTE.layout)
+    cd: In(KeptCD.layout)
+    walk: In(Walk)
+    recinvsid: In(1)
+    record: Out(256)
+    recorded: Out(1)
+    outcome: Out(Outcome)
+
+    def __init__(self, impl):
+        self.impl = impl
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        fault = self.walk.fault
+        values = self._values()
+        with m.Switch(fault.type):
+            for event in RAISED:
+                with m.Case(event):
+                    for name, field in EVENTS[event].FIELDS.items():
+                        if name in values:
+                            part = self.record[field.lsb:field.lsb + field.width]
+                            value = Value.cast(values[name])
+                            m.d.comb += part.eq(value[field.lo:] if field.addr else value)
+        self._policy(m)
+        return m
+
+    def _values(self) -> dict[str, Value]:
+        """Every event field by name; address fields as whole addresses."""
+        req, walk, fault = self.req, self.walk, self.walk.fault
+        pnu, ind = req.pnu, req.ind & req.rnw
+        if self.impl.ATTR_PERMS_OVR:
+            pnu = attributes.override_pnu(req.pnu, self.ste.PRIVCFG)
+            ind = attributes.override_ind(req.ind, req.rnw, self.ste.INSTCFG)
+        return {
+            "TYPE": fault.type, "StreamID": req.sid, "SSV": req.ssv,
+            "SubstreamID": Mux(req.ssv, req.ssid, 0), "PnU": pnu, "InD": ind, "RnW": req.rnw,
+            "S2": fault.s2, "CLASS": fault.cls, "TTRnW": fault.ttrnw & fault.s2,
+            "InputAddr": req.addr, "IPA": Mux(fault.s2, walk.ipa, 0), "FetchAddr": walk.fetch,
+        }
+
+    def _policy(self, m: Module) -> None:
+        """Terminate how, record or not (reference 4.9)."""
+        fault = self.walk.fault
+        m.d.comb += [self.outcome.eq(Outcome.ABORT), self.recorded.eq(1)]
+        with m.Switch(fault.type):
+            with m.Case(EventType.C_BAD_STREAMID):
+                m.d.comb += self.recorded.eq(self.recinvsid)
+            with m.Case(*TRANSLATION_FAULTS):
+                with m.If(fault.always):
+                    pass
+                with m.Elif(fault.s2):
+                    m.d.comb += self.recorded.eq(self.ste.S2R | self.ste.S2S)
+                with m.Else():
+                    m.d.comb += self.recorded.eq(self.cd.R | self.cd.S)
+                    with m.If(~self.cd.A & ~self.cd.S):
+                        m.d.comb += self.outcome.eq(Outcome.RAZWI)
+
+
+class FaultReporter(wiring.Component):
+    """Records faults one after the other; the answer follows when the Event queue has accepted
+    the record.
+
+    Members
+    -------
+    take, record, recorded, response
+        Strobe (only while `ready`): report this, then answer this.
+    ready
+        Nothing is being reported.
+    event
+        To the Event queue.
+    answer
+        The answer of a reported fault.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "take": In(1), "record": In(256), "recorded": In(1), "response": In(Answer),
+            "ready": Out(1), "event": Out(stream.Signature(EventRecord)),
+            "answer": Out(stream.Signature(Answer)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        busy, unsent = Signal(), Signal()
+        m.d.comb += [
+            self.ready.eq(~busy),
+            self.event.valid.eq(unsent),
+            self.answer.valid.eq(busy & ~unsent),
+        ]
+        with m.If(self.event.ready):
+            m.d.sync += unsent.eq(0)
+        with m.If(self.answer.valid & self.answer.ready):
+            m.d.sync += busy.eq(0)
+        with m.If(self.take):
+            m.d.sync += [
+                busy.eq(1), unsent.eq(self.recorded), self.event.payload.record.eq(self.record),
+                self.answer.payload.eq(self.response),
+            ]
+        return m

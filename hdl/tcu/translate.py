@@ -1,0 +1,210 @@
+"""The translation part of the TCU: requests in, answers out, any number in flight.
+
+A context (hdl/tcu/context.py) exists for every accepted request. One context is served per cycle:
+its next step is computed (hdl/tcu/config for stream table to CD, hdl/tcu/walk for the tables) and
+its new state, and a memory read, another step, the answer or a fault report, follow. In order of
+preference a step is owed to: a structure that was read, a context that needs no memory, a fault
+when the reporter is free, a new request. A step never waits for the read port.
+"""
+
+from amaranth import Module, Signal
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.streams import (
+    EventRecord,
+    Invalidation,
+    MemRead,
+    SmmuState,
+    Sync,
+    TranslationRequest,
+    TranslationResponse,
+)
+from hdl.tcu.collect import Collector
+from hdl.tcu.config.step import ConfigStep
+from hdl.tcu.context import Action, KeptCD, KeptSTE, Phase, Step
+from hdl.tcu.contexts import Contexts, Lifetimes, index_bits
+from hdl.tcu.faults import FaultReport, FaultReporter
+from hdl.tcu.output import Output
+from hdl.tcu.walk.step import WalkStep
+
+CONFIG_PHASES = (Phase.START, Phase.L1STD, Phase.STE, Phase.SUBSTREAM, Phase.L1CD, Phase.CD)
+WALK_PHASES = (Phase.SELECT, Phase.S1, Phase.S2START, Phase.S2)
+
+
+class Translator(wiring.Component):
+    """Translates by the algorithm of reference 4.2, with `config.walks` contexts.
+
+    Members
+    -------
+    req, resp
+        Answers come in any order. A terminated transaction is answered after the Event queue has
+        accepted its record.
+    mem
+        Reads of tables and structures, one outstanding per context.
+    event
+        Event records.
+    inv
+        Answers of requests accepted before an Invalidation are not cacheable.
+    sync
+        Acknowledged when every request accepted before has been answered.
+    state
+        Register values. SMMUEN is sampled once per request.
+    """
+
+    def __init__(self, config):
+        self.impl, self.walks = config.impl, config.walks
+        super().__init__({
+            "req": In(stream.Signature(TranslationRequest)),
+            "resp": Out(stream.Signature(TranslationResponse)),
+            "mem": Out(MemRead()), "event": Out(stream.Signature(EventRecord)),
+            "inv": In(stream.Signature(Invalidation)), "sync": In(Sync()),
+            "state": In(SmmuState()),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        bits = index_bits(self.walks)
+        m.submodules.contexts = self._contexts = Contexts(self.walks)
+        m.submodules.lifetimes = self._lifetimes = Lifetimes(self.walks)
+        m.submodules.collector = self._collector = Collector(bits)
+        m.submodules.again = self._again = fifo.SyncFIFO(width=bits, depth=self.walks)
+        m.submodules.faulted = self._faulted = fifo.SyncFIFO(width=bits, depth=self.walks)
+        m.submodules.report = self._report = FaultReport(self.impl)
+        m.submodules.reporter = self._reporter = FaultReporter()
+        self._step = Step().create(path=("step",))
+        self._commit = Signal()  # the step computed in this cycle takes place
+        self._responds = Signal()  # which it may with an answer only while there is
+        self._room = Signal()
+        new, new_index = self._accept(m)
+        self._choose(m, new, new_index)
+        self._compute(m)
+        self._outcome(m)
+        self._reads(m, bits)
+        self._answers(m)
+        return m
+
+    def _accept(self, m: Module) -> tuple[Signal, Signal]:
+        """A request takes a free context; its first step comes in a later cycle."""
+        new, new_index = Signal(), Signal.like(self._contexts.index)
+        lifetimes, contexts = self._lifetimes, self._contexts
+        begin = Signal()
+        m.d.comb += [
+            self.req.ready.eq(lifetimes.room & ~new),
+            begin.eq(self.req.valid & self.req.ready),
+            lifetimes.begin.eq(begin),
+            contexts.new.eq(begin), contexts.new_index.eq(lifetimes.free_index),
+            contexts.new_req.eq(self.req.payload),
+        ]
+        with m.If(begin):
+            m.d.sync += [new.eq(1), new_index.eq(lifetimes.free_index)]
+        return new, new_index
+
+    def _choose(self, m: Module, new: Signal, new_index: Signal) -> None:
+        """Whose step it is."""
+        contexts, step, read = self._contexts, self._step, self._collector.structures
+        report = self._faulted.r_rdy & self._reporter.ready
+        valid, reports = Signal(), Signal()
+        m.d.comb += [
+            valid.eq(1), step.walk.eq(contexts.walk),
+            self._commit.eq(valid & (~self._responds | self._room)),
+            self._reporter.take.eq(reports & self._commit),
+        ]
+        with m.If(read.valid):
+            m.d.comb += [contexts.index.eq(read.payload.id), read.ready.eq(self._commit)]
+        with m.Elif(self._again.r_rdy):
+            m.d.comb += [contexts.index.eq(self._again.r_data),
+                         self._again.r_en.eq(self._commit)]
+        with m.Elif(report):
+            m.d.comb += [contexts.index.eq(self._faulted.r_data), reports.eq(1),
+                         self._faulted.r_en.eq(self._commit)]
+        with m.Elif(new):
+            m.d.comb += [contexts.index.eq(new_index), step.walk.eq(0)]
+            m.d.sync += new.eq(~self._commit)
+        with m.Else():
+            m.d.comb += valid.eq(0)
+
+    def _compute(self, m: Module) -> None:
+        """The step functions."""
+        contexts, step, read = self._contexts, self._step, self._collector.structures.payload
+        m.submodules.config_step = config = ConfigStep(self.impl)
+        m.submodules.walk_step = walk = WalkStep(self.impl)
+        wiring.connect(m, config.state, wiring.flipped(self.state))
+        m.d.comb += [
+            step.req.eq(contexts.req), step.ste.eq(contexts.ste), step.cd.eq(contexts.cd),
+            step.data.eq(read.data), step.error.eq(read.error),
+            walk.e2h.eq(self.state.cr2_e2h),
+        ]
+        for part in (config.step, walk.step):
+            m.d.comb += [getattr(part, name).eq(getattr(step, name))
+                         for name in ("req", "ste", "cd", "walk", "data", "error")]
+        with m.Switch(step.walk.phase):
+            for phases, part in ((CONFIG_PHASES, config.step), (WALK_PHASES, walk.step)):
+                with m.Case(*phases):
+                    m.d.comb += [getattr(step, name).eq(getattr(part, name))
+                                 for name in ("action", "next", "size", "reply")]
+        m.d.comb += [
+            contexts.ste_in.eq(KeptSTE.pack(read.data)), contexts.cd_in.eq(KeptCD.pack(read.data)),
+            contexts.write_ste.eq(self._commit & config.ste_accept),
+            contexts.write_cd.eq(self._commit & config.cd_accept),
+        ]
+
+    def _outcome(self, m: Module) -> None:
+        """New state of the context, and the queue it waits in next."""
+        contexts, step = self._contexts, self._step
+        running = step.walk.phase != Phase.FAULT
+        act = Signal()
+        m.d.comb += [
+            act.eq(self._commit & running),
+            contexts.next.eq(step.next), contexts.write_walk.eq(act),
+            self._responds.eq(running & (step.action == Action.RESPOND)),
+            self._again.w_data.eq(contexts.index),
+            self._again.w_en.eq(act & (step.action == Action.AGAIN)),
+            self._faulted.w_data.eq(contexts.index),
+            self._faulted.w_en.eq(act & (step.action == Action.FAULT)),
+        ]
+        with m.If(step.action == Action.FAULT):
+            m.d.comb += contexts.next.phase.eq(Phase.FAULT)
+
+    def _reads(self, m: Module, bits: int) -> None:
+        """Reads wait in a queue with a place for every context."""
+        step, step_index = self._step, self._contexts.index
+        shape = MemRead().members["req"].signature.members["payload"].shape
+        m.submodules.reads = reads = fifo.SyncFIFO(width=shape.as_shape().size, depth=self.walks)
+        request = data.View(shape, reads.w_data)
+        m.d.comb += [
+            request.addr.eq(step.next.fetch), request.size.eq(step.size),
+            request.id.eq(step_index),
+            reads.w_en.eq(self._commit & (step.walk.phase != Phase.FAULT)
+                          & (step.action == Action.READ)),
+            self.mem.req.valid.eq(reads.r_rdy), self.mem.req.payload.eq(reads.r_data),
+            reads.r_en.eq(self.mem.req.ready),
+        ]
+        wiring.connect(m, wiring.flipped(self.mem.resp), self._collector.beats)
+
+    def _answers(self, m: Module) -> None:
+        """The output register: faults first, then the step of this cycle."""
+        m.submodules.output = output = Output(self.walks)
+        contexts, step, lifetimes = self._contexts, self._step, self._lifetimes
+        report, reporter = self._report, self._reporter
+        own = output.step.payload
+        m.d.comb += [
+            report.req.eq(step.req), report.ste.eq(step.ste), report.cd.eq(step.cd),
+            report.walk.eq(step.walk), report.recinvsid.eq(self.state.cr2_recinvsid),
+            own.id.eq(contexts.index), own.tbu.eq(step.req.tbu), own.tag.eq(step.req.tag),
+            own.reply.eq(step.reply),
+            output.step.valid.eq(self._commit & self._responds),
+            self._room.eq(output.step.ready),
+            reporter.record.eq(report.record), reporter.recorded.eq(report.recorded),
+            reporter.response.eq(own), reporter.response.reply.eq(0),
+            reporter.response.reply.outcome.eq(report.outcome),
+            output.stale.eq(lifetimes.stale),
+            lifetimes.invalidate.eq(output.invalidate),
+            lifetimes.end.eq(self.resp.valid & self.resp.ready),
+            lifetimes.end_index.eq(output.index),
+        ]
+        wiring.connect(m, reporter.answer, output.fault)
+        wiring.connect(m, reporter.event, wiring.flipped(self.event))
+        wiring.connect(m, output.resp, wiring.flipped(self.resp))
+        wiring.connect(m, wiring.flipped(self.inv), output.inv)
+        wiring.connect(m, wiring.flipped(self.sync), lifetimes.sync)
