@@ -119,7 +119,8 @@ def load(directory: str | Path) -> Capture:
             for name in ID_REGISTERS + STATE_REGISTERS}
     capture = Capture(
         path, str(raw.get("name", path.name)), raw.get("qemu", "none") != "none",
-        ram_base, ram_size, regs, dict(reader.regs32(raw)), reader.number(raw, "ncmds"), dict(reader.structs(raw)),
+        ram_base, ram_size, regs, dict(reader.regs32(raw)), reader.number(raw, "ncmds"),
+        dict(reader.structs(raw)),
         tuple(reader.probe(n, p) for n, p in enumerate(reader.get(raw, "probes", list))),
         dict(_pages(path / "pages.bin.gz", ram_base, ram_size)))
     try:

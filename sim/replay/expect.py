@@ -134,9 +134,9 @@ def _unlabelled(capture: Capture, probe: Probe) -> Expected:
         event = F_ADDR_SIZE.make(**_access(probe)).to_bytes()  # reference 4.2 step 5
         return Expected(Answer(Ending.ABORT, None, event), probe.pnu, ("bypass_above_oas",))
     if probe.trace is None and answer.event is None:
-        event = _stage2_input_range(capture, probe)
-        if event is not None:
-            return Expected(Answer(answer.ending, None, event), probe.pnu,
+        due = _stage2_input_range(capture, probe)
+        if due is not None:
+            return Expected(Answer(answer.ending, None, due), probe.pnu,
                             ("s2_input_above_range",))
     record = answer.event
     if record is not None and (layout := EVENTS.get(record[0])) and "IPA" in layout.FIELDS:
