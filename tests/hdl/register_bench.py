@@ -127,25 +127,27 @@ class BlockMemory:
     async def serve_writes(self, ctx):
         """Testbench for the write port."""
         req, resp = self.write.req, self.write.resp
-        pending: list[tuple[int, int, int]] = []         # due, id, error
+        pending: list[tuple[int, Any]] = []              # due, payload
         cycle, answer = 0, None
         while True:
             if answer is None and pending and pending[0][0] <= cycle and not self._pause():
-                answer = pending.pop(0)
+                payload = pending.pop(0)[1]
+                answer = (payload.id, self._apply(payload))
             ctx.set(req.ready, not self._pause())
             ctx.set(resp.valid, answer is not None)
             if answer is not None:
-                ctx.set(resp.payload.id, answer[1])
-                ctx.set(resp.payload.error, answer[2])
+                ctx.set(resp.payload.id, answer[0])
+                ctx.set(resp.payload.error, answer[1])
             _, _, valid, ready, payload, taken = await ctx.tick().sample(
                 req.valid, req.ready, req.payload, resp.valid & resp.ready)
             cycle += 1
             if taken:
                 answer = None
             if valid and ready:
-                pending.append((cycle + self.latency, payload.id, self._apply(payload)))
+                pending.append((cycle + self.latency, payload))
 
     def _apply(self, payload) -> int:
+        """Make a write visible; returns whether it is aborted."""
         size = 1 << payload.size
         assert payload.addr % size == 0
         if self._fails(payload.addr, size):

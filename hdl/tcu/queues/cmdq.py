@@ -20,6 +20,13 @@ class CommandQueue(wiring.Component):
     follows CONS. An illegal command or an aborted fetch leaves CONS at the command, and nothing is
     executed until `run` has fallen and risen; the command is then fetched again.
 
+    Parameters
+    ----------
+    impl
+        Says which commands exist.
+    log2depth
+        Log2 of the commands that may be read ahead.
+
     Members
     -------
     regs
@@ -38,8 +45,8 @@ class CommandQueue(wiring.Component):
         Pulse: wake-up event (CMD_SYNC, or the full queue has become non-full), with IDR0.SEV.
     """
 
-    def __init__(self, impl: Implementation):
-        self.impl = impl
+    def __init__(self, impl: Implementation, *, log2depth: int):
+        self.impl, self.log2depth = impl, log2depth
         super().__init__({
             "regs": In(CommandQueueControl()), "read": Out(MemRead()),
             "inv": Out(stream.Signature(Invalidation)),
@@ -51,7 +58,7 @@ class CommandQueue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.fetch = fetch = CommandFetch()
+        m.submodules.fetch = fetch = CommandFetch(log2depth=self.log2depth)
         m.submodules.decoder = decoder = CommandDecoder(self.impl)
         connect(m, fetch.read, flipped(self.read))
         regs, commands = self.regs, fetch.commands

@@ -17,9 +17,12 @@ from hdl.streams import (
 )
 from hdl.tcu.queues.cmdq import CommandQueue
 from hdl.tcu.queues.evtq import EventQueue
+from hdl.tcu.queues.fetch import LOG2BURST
 from hdl.tcu.queues.irq import InterruptUnit
 from hdl.tcu.queues.merge import WriteMerge
 from hdl.tcu.queues.sync import SyncUnit
+
+LOG2DEPTH_MAX = 5
 
 
 class QueueEngine(wiring.Component):
@@ -28,7 +31,8 @@ class QueueEngine(wiring.Component):
     Parameters
     ----------
     config
-        `config.impl` says which commands exist.
+        `config.impl` says which commands exist; commands are read as far ahead as
+        `config.memory_reads` reads reach, at most 32.
     consumers
         Number of blocks that take part in CMD_SYNC: every one that takes Invalidations or holds
         transactions.
@@ -38,7 +42,7 @@ class QueueEngine(wiring.Component):
     regs
         Connect to `RegisterFile.queues`.
     read, write
-        Memory ports. Read ids are below 16; the write id is 0 for records, 1 for MSIs.
+        Memory ports. Read ids are below 32; the write id is 0 for records, 1 for MSIs.
     inv
         One stream for all consumers: whoever fans it out answers `ready` when each has accepted.
     syncs
@@ -53,6 +57,8 @@ class QueueEngine(wiring.Component):
 
     def __init__(self, config, *, consumers: int):
         self.impl = config.impl
+        reach = config.memory_reads << LOG2BURST
+        self.log2depth = min(reach.bit_length() - 1, LOG2DEPTH_MAX)
         self.consumers = consumers
         super().__init__({
             "regs": In(QueueRegisters()), "read": Out(MemRead()), "write": Out(MemWrite()),
@@ -65,7 +71,8 @@ class QueueEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.cmdq = cmdq = CommandQueue(self.impl)
+        m.submodules.cmdq = cmdq = CommandQueue(
+            self.impl, log2depth=self.log2depth)
         m.submodules.evtq = evtq = EventQueue()
         m.submodules.irq = irq = InterruptUnit()
         m.submodules.sync = sync = SyncUnit(consumers=self.consumers)

@@ -49,7 +49,7 @@ class CommandFetch(wiring.Component):
         A read is unanswered or its data unused.
     """
 
-    def __init__(self, *, log2depth: int = 4):
+    def __init__(self, *, log2depth: int):
         self.log2depth = log2depth
         super().__init__({
             "run": In(1), "base": In(52), "log2size": In(5), "prod": In(20), "cons": In(20),
