@@ -1,0 +1,1 @@
+"""Engines: what is done with the bytes of a job, one file each."""

@@ -1,0 +1,1 @@
+"""Queue manager: registers, mailbox, doorbells, contexts, scheduling, completion, events."""

@@ -1,0 +1,128 @@
+"""Every interface between two blocks of the accelerator, declared once.
+
+Control:  dev AXI4-Lite -> registers -> Mailbox, Doorbell -> context tables -> Scheduler
+Job:      Scheduler --Job--> Lane (Gather -> engine -> Scatter) --JobDone--> Completion
+Events:   Completion, Doorbell -> EventQueue -> interrupt
+Memory:   every block --ReadPort/WritePort--> MemoryMaster --AXI4--> TBU
+
+All streams are `amaranth.lib.stream`: a producer keeps `payload` and `valid` until `ready`, and
+`valid` never depends on `ready`.
+"""
+
+from amaranth import unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.streams import ADDR_BITS, SSID_BITS
+
+DATA_BITS = 128             # the whole accelerator works in beats of 16 bytes
+BEAT_BYTES = DATA_BITS // 8
+BURST_BEATS = 16            # bursts end at the next 256-byte boundary, so never cross 4 KB
+LENGTH_BITS = 24            # bytes of one segment: BD3 cipher length
+
+
+class Space(data.Struct):
+    """Whose addresses: the function's own (`ssv` 0) or those of a SubstreamID (reference 3.10)."""
+
+    ssv: unsigned(1)
+    ssid: unsigned(SSID_BITS)
+
+
+class BurstRequest(data.Struct):
+    """`len` + 1 whole beats from a 16-byte aligned address, not crossing 4 KB."""
+
+    addr: unsigned(ADDR_BITS)
+    len: unsigned(8)
+    space: Space
+
+
+class ReadBeat(data.Struct):
+    """A beat that was read; `error` means that the access to it was answered with an error."""
+
+    data: unsigned(DATA_BITS)
+    error: unsigned(1)
+    last: unsigned(1)
+
+
+class WriteBeat(data.Struct):
+    """A beat to write: byte i of `data` where bit i of `strb` is set."""
+
+    data: unsigned(DATA_BITS)
+    strb: unsigned(BEAT_BYTES)
+    last: unsigned(1)
+
+
+class ReadPort(wiring.Signature):
+    """A block's read access to memory, seen from the block.
+
+    Beats come in the order of the requests. The block must be able to take every beat it asked
+    for at once (`beat.ready` = 1 while any is outstanding): the bus is shared with other queues.
+    """
+
+    def __init__(self):
+        super().__init__({"req": Out(stream.Signature(BurstRequest)),
+                          "beat": In(stream.Signature(ReadBeat))})
+
+
+class WritePort(wiring.Signature):
+    """A block's write access to memory, seen from the block.
+
+    A request may be made only when its beats can follow without waiting for anything else.
+    `done` pulses for one cycle per request, in order, when the write is visible to every reader
+    or was answered with an error (`error`).
+    """
+
+    def __init__(self):
+        super().__init__({"req": Out(stream.Signature(BurstRequest)),
+                          "beat": Out(stream.Signature(WriteBeat)),
+                          "done": In(1), "error": In(1)})
+
+
+class ContextPort(wiring.Signature):
+    """Exclusive access to one row of a context table, seen from the block that wants it.
+
+    The block holds `req` with a stable `queue`. While `ready` is 1 nobody else has the table and
+    `row` is the queue's row as it was when `ready` rose; `write` stores `new_row`. The block gives
+    the table back by dropping `req` for at least one cycle.
+    """
+
+    def __init__(self, row, queues: int):
+        super().__init__({
+            "req": Out(1), "queue": Out(range(queues)), "ready": In(1), "row": In(row),
+            "write": Out(1), "new_row": Out(row),
+        })
+
+
+class Segment(data.Struct):
+    """`length` consecutive bytes of memory; at least 1. `last` ends the transfer."""
+
+    addr: unsigned(ADDR_BITS)
+    length: unsigned(LENGTH_BITS)
+    space: Space
+    last: unsigned(1)
+
+
+class Chunk(data.Struct):
+    """Up to 16 bytes of a job's data, packed: all 16 valid except in the `last` chunk."""
+
+    data: unsigned(DATA_BITS)
+    last: unsigned(1)
+
+
+class Engine(wiring.Signature):
+    """An engine, seen from the lane that drives it.
+
+    It takes the packed bytes of a job and gives the packed bytes of its result. Both streams carry
+    as many bytes as the job's source and destination segments; `last` marks the end.
+    """
+
+    def __init__(self):
+        super().__init__({"source": Out(stream.Signature(Chunk)),
+                          "result": In(stream.Signature(Chunk))})
+
+
+class AcceleratorInterrupts(wiring.Signature):
+    """Interrupts of the device: one-cycle pulses where a message would be sent (reference 2.7)."""
+
+    def __init__(self):
+        super().__init__({"eq": Out(1), "aeq": Out(1), "abnormal": Out(1)})
