@@ -17,7 +17,7 @@ def steps_text(steps: list[Step]) -> Text:
         if step.words:
             out.append(" [" + " ".join(f"{word:016x}" for word in step.words) + "]")
         for name, value in step.fields.items():
-            if step.words and not value:  # a decoded structure: most of its fields are 0
+            if step.words and not value and name != "level":  # most fields of a structure are 0
                 continue
             shown = hex(value) if isinstance(value, int) and not isinstance(value, bool) \
                 and value > 9 else value
