@@ -16,7 +16,7 @@ def pick(raw: Value, field: Field) -> Value:
 
 def below(count: Value, width: int) -> Value:
     """`width` bits with the `count` low ones set."""
-    return ((Const(1, 1) << count) - 1)[:width]
+    return (Const(0, width) | ((Const(1, 1) << count) - 1))[:width]
 
 
 def bind(m: Module, name: str, value) -> Signal:
