@@ -1,6 +1,6 @@
 """The SMMU's register file (reference 1)."""
 
-from amaranth import Module, Mux, Signal, Value
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -14,6 +14,7 @@ from spec import registers as r
 from spec.fields import Register
 
 ADDR_WIDTH = (r.SMMU.size - 1).bit_length()
+VMW_MAX = 4   # most VMID bits that CR0.VMW can make ignored
 
 
 class RegisterFile(wiring.Component):
@@ -129,8 +130,10 @@ class RegisterFile(wiring.Component):
             port.prod.eq(bank[r.CMDQ_PROD].WR),
             port.cons.eq(index(cons.RD, port.log2size)),
             port.e2h.eq(bank[r.CR2].E2H),
-            port.vmw.eq(bank[r.CR0ACK].VMW),
         ]
+        wildcard = bank[r.CR0ACK].VMW
+        with m.If(Cat(wildcard == bits for bits in range(VMW_MAX + 1)).any()):
+            m.d.comb += port.vmw.eq(wildcard)   # reserved values act as 0
         with m.If(port.consume):
             m.d.sync += cons.RD.eq(index(port.cons + 1, port.log2size))
         with m.If(port.fail):

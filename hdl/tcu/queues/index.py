@@ -11,7 +11,8 @@ INDEX_BITS = 20
 
 def index(value, n) -> Value:
     """Position and wrap bits of `value`."""
-    return Cat(Value.cast(value)[bit] & (n >= bit) for bit in range(INDEX_BITS))
+    value = Value.cast(value)
+    return Cat(value[0], *(value[bit] & (n >= bit) for bit in range(1, INDEX_BITS)))
 
 
 def position(value, n) -> Value:

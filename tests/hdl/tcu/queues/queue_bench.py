@@ -1,6 +1,7 @@
 """Register file and queue engine joined, with memory, consumers and software around them."""
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 
 from amaranth import Module
 from amaranth.lib import data
@@ -30,12 +31,16 @@ class QueueBench:
     """One run: `await` its methods in a test; `log` tells what happened, in order.
 
     Entries of `log`: ("inv", operation, fields), ("stall", (action, sid, stag)),
-    ("write", address, bytes), ("irq", name), ("sync", consumer), ("verdict", stag, recorded).
+    ("write", address, bytes), ("irq", name), ("sev",), ("sync", consumer),
+    ("verdict", stag, recorded).
     """
 
-    def __init__(self, *, preset="base", consumers=2, log2cmdq=3, log2evtq=2, hold=2, **memory):
-        self.regs = RegisterFile(Config.preset(preset))
-        self.engine = QueueEngine(Config.preset(preset), consumers=consumers)
+    def __init__(self, *, preset="base", features=None, consumers=2, log2cmdq=3, log2evtq=2,
+                 hold=2, **memory):
+        config = Config.preset(preset)
+        config = config.with_(impl=replace(config.impl, **(features or {})))
+        self.regs = RegisterFile(config)
+        self.engine = QueueEngine(config, consumers=consumers)
         self.memory = BlockMemory(self.engine.read, self.engine.write, **memory)
         self.memory.on_write = lambda address, data: self.log.append(("write", address, data))
         self.log2cmdq, self.log2evtq, self.hold = log2cmdq, log2evtq, hold
@@ -68,14 +73,16 @@ class QueueBench:
         while True:
             ctx.set(engine.inv.ready, self.accept)
             ctx.set(engine.stall_cmd.ready, self.accept)
-            _, _, inv, command, stall, stalled, verdict, *pulses = await ctx.tick().sample(
+            _, _, inv, command, stall, stalled, verdict, sev, *pulses = await ctx.tick().sample(
                 engine.inv.valid & engine.inv.ready, engine.inv.payload,
                 engine.stall_cmd.valid & engine.stall_cmd.ready, engine.stall_cmd.payload,
-                engine.verdict, irq.evtq, irq.gerror, irq.cmdq_sync, irq.priq)
+                engine.verdict, engine.sev, irq.evtq, irq.gerror, irq.cmdq_sync, irq.priq)
             if inv:
                 self.log.append(("inv", *invalidation(command)))
             if stall:
                 self.log.append(("stall", (stalled.action.name, stalled.sid, stalled.stag)))
+            if sev:
+                self.log.append(("sev",))
             if verdict.valid:
                 self.log.append(("verdict", verdict.stag, verdict.recorded))
             for name, pulse in zip(("evtq", "gerror", "cmdq_sync", "priq"), pulses, strict=True):
