@@ -145,7 +145,7 @@ class Channel(wiring.Component):
         crosses, hit = Signal(), Signal()
         # An INCR burst must not cross a 4 KB boundary: end of the burst, from the aligned start.
         offset = Signal(PAGE_BITS + 3)
-        beats_mask = Cat(held.size > b for b in range(7))
+        beats_mask = Cat(held.size > b for b in range(PAGE_BITS))
         m.d.comb += [
             offset.eq((held.addr[:PAGE_BITS] & ~beats_mask)
                       + ((held.len + 1) << held.size)[:PAGE_BITS + 3]),

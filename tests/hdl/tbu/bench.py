@@ -132,7 +132,7 @@ class Bench:
         (min, max) in cycles.
     """
 
-    def __init__(self, *, seed: int = 1, entries: int = 16, slots: int = 8, threads: int = 16,
+    def __init__(self, *, seed: int = 1, entries: int = 8, slots: int = 6, threads: int = 8,
                  busy: float = 0.0, memory_latency=(10, 10), tcu_latency=(20, 20),
                  translate: Callable | None = None):
         config = SimpleNamespace(utlb_entries=entries, tbu_slots=slots, tbu_threads=threads,
@@ -152,6 +152,7 @@ class Bench:
         self.invalidations: deque[dict] = deque()
         self.sync = False          # level of sync.req
         self.acked = False
+        self.enabled = True
         self.events: Callable[[Bench], None] = lambda bench: None  # called every cycle
         self._open_reads: dict[int, deque[Access]] = {}
         self._open_writes: dict[int, deque[Access]] = {}
@@ -217,8 +218,8 @@ class Bench:
         offers = getattr(self, "_offers", None)
         if offers is None:
             offers = self._offers = dict.fromkeys(self.driven)
-            ctx.set(self.dut.enable, 1)
         self.events(self)
+        ctx.set(self.dut.enable, int(self.enabled))
         ctx.set(self.dut.sync.req, int(self.sync))
         for name, channel in self.driven.items():
             if offers[name] is None:
@@ -316,7 +317,7 @@ class Bench:
     def _arrive(self, item) -> MemoryAccess:
         access = MemoryAccess(item.id, item.addr, item.len, item.size, item.burst, item.cache,
                               item.prot, self.cycle)
-        access.due = self.cycle + self.random.randint(*self.memory_latency) - 1
+        access.due = self.cycle + self.random.randint(*self.memory_latency)
         return access
 
     def _on_take_mar(self, item):
@@ -387,7 +388,7 @@ class Bench:
         self.requests.append(request)
         answer = self.translate(request)
         delay = answer.delay if answer.delay >= 0 else self.random.randint(*self.tcu_latency)
-        self._answers.append((self.cycle + delay - 1, request, answer))
+        self._answers.append((self.cycle + delay, request, answer))
 
     def _next_response(self):
         due = [a for a in self._answers if a[0] <= self.cycle]
