@@ -1,0 +1,143 @@
+/* The simulated RAM, injected errors by address, exclusive monitors. */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+#include <unistd.h>
+#include "memory.h"
+
+enum { MONITORED = 128 };  /* an exclusive access is at most 128 bytes */
+
+static struct {
+    uint8_t *bytes;
+    uint64_t base, size;
+    int fd, outside;  /* `outside`: response where there is no RAM */
+} ram = {.fd = -1, .outside = DECERR};
+
+/* An injected error. Kept in one list; the first that matches answers. */
+struct error_rule {
+    uint64_t lo, hi;      /* bytes lo .. hi */
+    uint32_t ports;       /* bit per port */
+    uint8_t reads, writes, resp;
+    uint32_t skip;        /* matching accesses that still pass */
+    uint32_t count;       /* errors left; UINT32_MAX: for ever */
+    uint32_t handle;
+};
+static VEC(struct error_rule) rules;
+
+struct monitor {
+    int armed;
+    uint64_t addr, last;
+    uint8_t seen[MONITORED];  /* also notices writes that do not pass a port */
+};
+static struct monitor monitors[MAX_MEMS][256];
+static int armed_monitors;
+
+/* Make `size` bytes of zeroed RAM at `base`; its file descriptor, or -1. `fd` >= 0 adopts a file. */
+int sim_memory_open(uint64_t base, uint64_t size, int fd)
+{
+    if (ram.bytes) {
+        munmap(ram.bytes, ram.size);
+        close(ram.fd);
+        ram.bytes = 0;
+    }
+    if (fd < 0) {
+        fd = memfd_create("substream-ram", 0);
+        if (fd < 0 || ftruncate(fd, (off_t)size)) return -1;
+    }
+    void *p = mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (p == MAP_FAILED) return -1;
+    ram.bytes = p;
+    ram.base = base;
+    ram.size = size;
+    ram.fd = fd;
+    rules.n = 0;
+    armed_monitors = 0;
+    memset(monitors, 0, sizeof monitors);
+    return fd;
+}
+
+void *sim_memory_bytes(void)
+{
+    return ram.bytes;
+}
+
+/* Response (SLVERR or DECERR) of accesses outside RAM. */
+void sim_memory_outside(int resp)
+{
+    ram.outside = resp;
+}
+
+/* Answer matching accesses with `resp`, after `skip` that pass, `count` times. */
+void sim_error_add(uint32_t handle, uint64_t lo, uint64_t hi, uint32_t ports, int reads, int writes,
+                   int resp, uint32_t skip, uint32_t count)
+{
+    VEC_PUSH(&rules, ((struct error_rule){lo, hi, ports, (uint8_t)reads, (uint8_t)writes,
+                                          (uint8_t)resp, skip, count, handle}));
+}
+
+void sim_error_remove(uint32_t handle)
+{
+    for (size_t i = 0; i < rules.n; i++)
+        if (rules.at[i].handle == handle) {
+            VEC_REMOVE(&rules, i);
+            return;
+        }
+}
+
+uint8_t *memory_at(uint64_t addr)
+{
+    return ram.bytes + (addr - ram.base);
+}
+
+enum resp memory_check(const struct access *a)
+{
+    if (a->addr < ram.base || a->last < a->addr || a->last - ram.base >= ram.size)
+        return (enum resp)ram.outside;
+    for (size_t i = 0; i < rules.n; i++) {
+        struct error_rule *r = &rules.at[i];
+        if (a->last < r->lo || a->addr > r->hi || !(r->ports >> a->port & 1)) continue;
+        if (!(a->write ? r->writes : r->reads) || !r->count) continue;
+        if (r->skip) {
+            r->skip--;
+            continue;
+        }
+        if (r->count != UINT32_MAX) r->count--;
+        return (enum resp)r->resp;
+    }
+    return OKAY;
+}
+
+void monitor_arm(const struct access *a)
+{
+    struct monitor *m = &monitors[a->port][a->id];
+    uint64_t n = a->last - a->addr + 1;
+    if (n > MONITORED) {
+        fault("mem%d: exclusive access of %llu bytes at %#llx", a->port, (unsigned long long)n,
+              (unsigned long long)a->addr);
+        return;
+    }
+    armed_monitors += !m->armed;
+    m->armed = 1;
+    m->addr = a->addr;
+    m->last = a->last;
+    memcpy(m->seen, memory_at(a->addr), n);
+}
+
+int monitor_holds(const struct access *a)
+{
+    struct monitor *m = &monitors[a->port][a->id];
+    return m->armed && m->addr == a->addr && m->last == a->last &&
+           !memcmp(m->seen, memory_at(a->addr), a->last - a->addr + 1);
+}
+
+void monitor_written(uint64_t addr, uint64_t last)
+{
+    if (!armed_monitors) return;
+    for (int port = 0; port < MAX_MEMS; port++)
+        for (int id = 0; id < 256; id++) {
+            struct monitor *m = &monitors[port][id];
+            if (m->armed && addr <= m->last && last >= m->addr) {
+                m->armed = 0;
+                armed_monitors--;
+            }
+        }
+}
