@@ -29,6 +29,12 @@ READ_ONLY = AP_RO << S1Leaf.AP.lsb        # stage-1 leaf bit that a dirty update
 WRITABLE = S2AP_WRITE << S2Leaf.S2AP.lsb  # stage-2 leaf bit that a dirty update sets
 
 
+def rights_text(rights: int) -> str:
+    """Rights for people: u or p for unprivileged and privileged, then R, W, X."""
+    names = ("uR", "uW", "uX", "pR", "pW", "pX")
+    return " ".join(name for n, name in enumerate(names) if rights >> n & 1) or "none"
+
+
 def need(write: bool, ind: bool, pnu: bool) -> int:
     """The one right that an access needs. A write is always data."""
     if write:

@@ -12,6 +12,7 @@ from pymodel.permissions import (
     S1_LEAF_BITS,
     S1_TABLE_BITS,
     need,
+    rights_text,
 )
 from pymodel.reader import Context
 from pymodel.stage2 import walk_stage2
@@ -128,7 +129,8 @@ def _check_permission(job: Job, descriptor: int, tables: int) -> None:
     rights = job.cd.rights(descriptor & S1_LEAF_BITS | tables)
     needed = need(job.write, job.ind, job.pnu)
     if job.steps is not None:
-        job.step("check_permission", "4.6", stage=1, rights=rights, need=needed)
+        job.step("check_permission", "4.6", stage=1, rights=rights_text(rights),
+                 need=rights_text(needed))
     if not rights & needed:
         raise Fault(EventType.F_PERMISSION, "stage 1 does not allow the access", "4.6", stage=1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pymodel.attributes import stage2_is_device
 from pymodel.job import Fault, Job
 from pymodel.memory import BusError
-from pymodel.permissions import PRIV_W, S2_LEAF_BITS, UNPRIV_W, WRITABLE, stage2_rights
+from pymodel.permissions import PRIV_W, S2_LEAF_BITS, UNPRIV_W, WRITABLE, rights_text, stage2_rights
 from pymodel.reader import Context, World
 from pymodel.walk import (
     AF,
@@ -108,7 +108,8 @@ def _check_permission(job: Job, descriptor: int, ipa: int, cls: FaultClass, need
     if rights is None:
         rights = s2.rights[bits] = stage2_rights(bits, hd=s2.hd, xnx=s2.xnx)
     if job.steps is not None:
-        job.step("check_permission", "4.6", stage=2, rights=rights, need=need)
+        job.step("check_permission", "4.6", stage=2, rights=rights_text(rights),
+                 need=rights_text(need))
     if not rights & need:
         raise Fault(EventType.F_PERMISSION, "stage 2 does not allow the access", "4.6",
                     stage=2, cls=cls, ipa=ipa, update=update)
