@@ -99,8 +99,13 @@ class Command(Structure):
 class _Stream(Command):
     """Names a stream."""
 
-    SSec = Field(10, doc="1: CERROR_ILL on this queue")
     StreamID = Field(63, 32)
+
+
+class _SecStream(_Stream):
+    """Names a stream and the security state it belongs to."""
+
+    SSec = Field(10, doc="1: CERROR_ILL on this queue")
 
 
 class _Substream(_Stream):
@@ -133,12 +138,12 @@ class _Va(_Range):
     VA = Field(63, 12, dw=1, addr=True)
 
 
-class PREFETCH_CONFIG(_Substream):
+class PREFETCH_CONFIG(_SecStream, _Substream):
     OPCODE = Opcode.PREFETCH_CONFIG
     SECTION = "6.2"
 
 
-class PREFETCH_ADDR(_Substream):
+class PREFETCH_ADDR(_SecStream, _Substream):
     OPCODE = Opcode.PREFETCH_ADDR
     SECTION = "6.2"
     Size = Field(4, 0, dw=1, doc="2^Size addresses")
@@ -147,26 +152,26 @@ class PREFETCH_ADDR(_Substream):
     Addr = Field(63, 12, dw=1, addr=True)
 
 
-class CFGI_STE(_Stream):
+class CFGI_STE(_SecStream):
     OPCODE = Opcode.CFGI_STE
     SECTION = "6.3"
     Leaf = Field(0, dw=1, doc="0: the covering L1STD too")
 
 
-class CFGI_STE_RANGE(_Stream):
+class CFGI_STE_RANGE(_SecStream):
     OPCODE = Opcode.CFGI_STE_RANGE
     SECTION = "6.3"
     Range = Field(4, 0, dw=1, doc="2^(Range+1) StreamIDs; 31: CFGI_ALL")
 
 
-class CFGI_CD(_Substream):
+class CFGI_CD(_SecStream, _Substream):
     OPCODE = Opcode.CFGI_CD
     SECTION = "6.3"
     NEEDS = ("S1P",)
     Leaf = Field(0, dw=1, doc="0: the covering L1CD too")
 
 
-class CFGI_CD_ALL(_Stream):
+class CFGI_CD_ALL(_SecStream):
     OPCODE = Opcode.CFGI_CD_ALL
     SECTION = "6.3"
     NEEDS = ("S1P",)
@@ -274,7 +279,7 @@ class PRI_RESP(_Substream):
     Resp = Field(13, 12, dw=1, enum=PriResponse)
 
 
-class RESUME(_Stream):
+class RESUME(_SecStream):
     """Legal unless STALL_MODEL is 1."""
 
     OPCODE = Opcode.RESUME
@@ -284,7 +289,7 @@ class RESUME(_Stream):
     STAG = Field(15, 0, dw=1)
 
 
-class STALL_TERM(_Stream):
+class STALL_TERM(_SecStream):
     """Legal unless STALL_MODEL is 1."""
 
     OPCODE = Opcode.STALL_TERM

@@ -301,7 +301,7 @@ class PF2VF_IRQ_CAP(_IrqCap):
 class VECTOR_NUM_CAP(Register):
     OFFSET = 0x311C
     ACCESS = Access.RO
-    RESET = 0x0004_0000
+    RESET = 0x0004_0003
     SECTION = "2.2"
     VF = Field(15, 0)
     PF = Field(31, 16)
