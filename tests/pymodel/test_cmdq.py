@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from smmu_rig import CMDQ, MSI, OUTSIDE, Rig, implementation
 
+from pymodel.observer import Observer
 from spec import commands as c
 from spec import registers as r
 from spec.commands import CommandError
@@ -234,7 +235,7 @@ def test_sync_msi_into_its_own_slot():
 def test_msi_address_is_cut_to_oas_after_the_test_for_zero():
     rig = Rig(implementation(OAS=0))
     rig.memory.write(0, bytes(8))
-    rig.issue(c.SYNC.pack(CS=1, MSIAddr=1 << 40, MSIData=9))
+    rig.issue(c.SYNC.pack(CS=1, MSIAddr=1 << 32, MSIData=9))
     assert rig.memory.read64(0) == 9
 
 
@@ -275,6 +276,26 @@ def test_a_doorbell_from_an_interrupt_handler():
     rig.issue(c.SYNC.pack(CS=1))
     assert rig.rd(r.CMDQ_CONS).RD == 2
     assert len(rig.log.of("sync")) == 2
+
+
+class Impatient(Observer):
+    """Rings the doorbell again while a command is being consumed."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig, self.rung = rig, False
+
+    def on_command(self, command, invalidation):
+        if not self.rung:
+            self.rung = True
+            self.rig.issue(CFGI)
+
+
+def test_a_doorbell_while_a_command_is_consumed():
+    rig = Rig()
+    rig.smmu.observers.append(Impatient(rig))
+    rig.issue(SYNC)
+    assert rig.rd(r.CMDQ_CONS).RD == 2
+    assert [type(command) for command, _ in rig.log.of("command")] == [c.SYNC, c.CFGI_STE]
 
 
 def test_prefetch_and_invalidations_touch_nothing():

@@ -150,8 +150,8 @@ BY_ID = [
     ({"S2P": 0, "HYP": 0}, c.TLBI_NH_ALL.make(VMID=9), A, True),           # VMID not compared
     ({"VMID16": 0}, c.TLBI_NH_ALL.make(VMID=0x103), A, True),              # upper bits ignored
     ({}, c.TLBI_NH_ALL.make(VMID=0x103), A, False),
-    ({"ASID16": 0}, c.TLBI_NH_ASID.make(VMID=3, ASID=0x207), A, True),
-    ({}, c.TLBI_NH_ASID.make(VMID=3, ASID=0x207), A, False),
+    ({"ASID16": 0}, c.TLBI_NH_ASID.make(VMID=3, ASID=0x107), A, True),
+    ({}, c.TLBI_NH_ASID.make(VMID=3, ASID=0x107), A, False),
     ({"SIDSIZE": 16}, c.CFGI_STE.make(StreamID=0x1_0005), ste(5), False),  # not implemented: none
     ({"SSIDSIZE": 4}, c.CFGI_CD.make(StreamID=5, SubstreamID=16), cd(5, 0), False),
     ({"SSIDSIZE": 0}, c.CFGI_CD.make(StreamID=5), cd(5, 0), True),

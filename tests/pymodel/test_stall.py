@@ -226,6 +226,16 @@ def test_smmuen_off_lets_all_stalls_go():
     assert rig.smmu.completed[-1].txn.sid == 2
 
 
+@pytest.mark.parametrize("enable", ["CMDQEN", "EVENTQEN"])
+def test_stopping_a_queue_ends_no_stall(enable):
+    rig = machine()
+    rig.wr(r.IRQ_CTRL, r.IRQ_CTRL.pack(EVENTQ_IRQEN=1))
+    rig.access(1)
+    rig.enable(**{enable: 0})
+    rig.wr(r.IRQ_CTRL, 0)
+    assert len(rig.smmu.stalls) == 1
+
+
 def test_disabling_everything_at_once():
     rig = machine()
     rig.access(1)
