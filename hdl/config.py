@@ -29,6 +29,10 @@ class Config:
         AXI4 client ports beside the accelerator's. Each has a TBU.
     queues
         Queues of the accelerator, a power of two.
+    lanes
+        Jobs of the accelerator under way at once, each with its own engines.
+    accel_sid
+        StreamID of the accelerator.
     data_width
         Data bits of the client ports and of their memory ports.
     utlb_entries
@@ -46,6 +50,8 @@ class Config:
     impl: Implementation
     clients: int = 1
     queues: int = 8
+    lanes: int = 2
+    accel_sid: int = 0x18
     data_width: int = 128
     utlb_entries: int = 16
     tbu_slots: int = 32
@@ -54,7 +60,8 @@ class Config:
     memory_reads: int = 16
 
     def __post_init__(self) -> None:
-        for name, low, high in (("clients", 0, 14), ("queues", 1, 1024),
+        for name, low, high in (("clients", 0, 14), ("queues", 2, 128), ("lanes", 1, 64),
+                                ("accel_sid", 0, 2**32 - 1),
                                 ("utlb_entries", 4, 64), ("tbu_slots", 2, 64),
                                 ("tbu_threads", 1, 64), ("walks", 1, 64),
                                 ("memory_reads", 1, 256)):

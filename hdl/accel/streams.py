@@ -126,3 +126,23 @@ class AcceleratorInterrupts(wiring.Signature):
 
     def __init__(self):
         super().__init__({"eq": Out(1), "aeq": Out(1), "abnormal": Out(1)})
+
+
+class BeatWrite(data.Struct):
+    """Write the strobed bytes of the beat at a 16-byte aligned address of the function's own
+    space."""
+
+    addr: unsigned(ADDR_BITS)
+    data: unsigned(DATA_BITS)
+    strb: unsigned(BEAT_BYTES)
+
+
+class Live(wiring.Signature):
+    """A register that a block implements, seen from the register file.
+
+    `write` is a one-cycle pulse with the value that software wrote in `data`; `value` is what
+    software reads.
+    """
+
+    def __init__(self):
+        super().__init__({"write": Out(1), "data": Out(32), "value": In(32)})

@@ -21,6 +21,8 @@ class RegisterSlave(wiring.Component):
     -------
     bus
         The slave port.
+    hold
+        No access is taken while 1.
     write, write_index, write_words, write_data
         One-cycle pulse: change these words of doubleword `write_index`.
     read_index, read_data
@@ -30,6 +32,7 @@ class RegisterSlave(wiring.Component):
     def __init__(self, *, addr_width: int):
         super().__init__({
             "bus": In(AXI4Lite(addr_width=addr_width)),
+            "hold": In(1),
             "write": Out(1), "write_index": Out(addr_width - 3), "write_words": Out(2),
             "write_data": Out(WORDS),
             "read_index": Out(addr_width - 3), "read_data": In(WORDS),
@@ -45,7 +48,7 @@ class RegisterSlave(wiring.Component):
         whole_words = Signal()
         low, high = bus.wstrb[:4], bus.wstrb[4:]
         m.d.comb += [
-            take.eq(bus.awvalid & bus.wvalid & ~bus.bvalid),
+            take.eq(bus.awvalid & bus.wvalid & ~bus.bvalid & ~self.hold),
             bus.awready.eq(take),
             bus.wready.eq(take),
             whole_words.eq((low.all() | ~low.any()) & (high.all() | ~high.any())),
@@ -60,7 +63,8 @@ class RegisterSlave(wiring.Component):
             m.d.sync += bus.bvalid.eq(0)
 
         # Reads.
-        m.d.comb += [bus.arready.eq(~bus.rvalid), self.read_index.eq(bus.araddr[3:])]
+        m.d.comb += [bus.arready.eq(~bus.rvalid & ~self.hold),
+                     self.read_index.eq(bus.araddr[3:])]
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += [
                 bus.rdata.eq(Mux(bus.araddr[:2] == 0, self.read_data, 0)),

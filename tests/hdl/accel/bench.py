@@ -1,0 +1,86 @@
+"""The accelerator alone with a memory, for block tests."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from amaranth.sim import Simulator
+
+from hdl.accel.accelerator import Accelerator
+from hdl.config import Config
+from pymodel.memory import SparseMemory
+from tests.hdl.accel.axi_memory import AxiMemory
+from tests.hdl.accel.qm_driver import QmDriver
+
+
+class RtlBus:
+    """`Bus` of the driver on the AXI4-Lite port."""
+
+    def __init__(self, dev):
+        self.dev, self.ctx = dev, None
+
+    async def read(self, offset: int, size: int = 4) -> int:
+        dev, ctx = self.dev, self.ctx
+        ctx.set(dev.araddr, offset)
+        ctx.set(dev.arvalid, 1)
+        await ctx.tick().until(dev.arready)
+        ctx.set(dev.arvalid, 0)
+        ctx.set(dev.rready, 1)
+        data, = await ctx.tick().sample(dev.rdata).until(dev.rvalid)
+        ctx.set(dev.rready, 0)
+        return data >> 8 * (offset % 8) & (1 << 8 * size) - 1
+
+    async def write(self, offset: int, size: int, value: int) -> None:
+        dev, ctx = self.dev, self.ctx
+        lane = offset % 8
+        ctx.set(dev.awaddr, offset)
+        ctx.set(dev.wdata, value << 8 * lane)
+        ctx.set(dev.wstrb, ((1 << size) - 1) << lane)
+        ctx.set(dev.awvalid, 1)
+        ctx.set(dev.wvalid, 1)
+        await ctx.tick().until(dev.awready & dev.wready)
+        ctx.set(dev.awvalid, 0)
+        ctx.set(dev.wvalid, 0)
+        ctx.set(dev.bready, 1)
+        await ctx.tick().until(dev.bvalid)
+        ctx.set(dev.bready, 0)
+
+    async def wait(self) -> None:
+        await self.ctx.tick().repeat(20)
+
+
+class Bench:
+    """The device under test, its memory and driver, and the interrupts it sent.
+
+    Members
+    -------
+    irqs
+        Pulses seen so far, by name.
+    """
+
+    def __init__(self, *, depth: int = 8, **timing: Any):
+        self.dut = Accelerator(Config.preset("tiny"))
+        self.memory = SparseMemory(0, 1 << 22)
+        self.axi = AxiMemory(self.dut.axi, self.memory, **timing)
+        self.bus = RtlBus(self.dut.dev)
+        self.driver = QmDriver(self.bus, self.memory, depth)
+        self.irqs = {"eq": 0, "aeq": 0, "abnormal": 0}
+
+    async def _count(self, ctx) -> None:
+        irq = self.dut.irq
+        async for _, _, *pulses in ctx.tick().sample(irq.eq, irq.aeq, irq.abnormal):
+            for name, pulse in zip(self.irqs, pulses, strict=True):
+                self.irqs[name] += pulse
+
+    def run(self, case: Callable[[Bench], Awaitable[None]]) -> None:
+        async def body(ctx):
+            self.bus.ctx = ctx
+            await case(self)
+
+        sim = Simulator(self.dut)
+        sim.add_clock(1e-6)
+        sim.add_testbench(body)
+        sim.add_testbench(self._count, background=True)
+        sim.add_testbench(self.axi.run, background=True)
+        sim.run()
