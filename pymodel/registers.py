@@ -6,7 +6,6 @@ off (updates, doorbells) is the business of `control.py` and `smmu.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
 from pymodel.ring import Ring
@@ -162,8 +161,3 @@ class Registers:
         """The Event queue as EVENTQ_BASE places it."""
         base = self[r.EVENTQ_BASE]
         return Ring.at(base.ADDR, base.LOG2SIZE, self.impl.EVENTQS, EVENT_BYTES)
-
-    def __iter__(self) -> Iterator[tuple[type[Register], int]]:
-        """(register, value software reads), in address order."""
-        for register in r.SMMU:
-            yield register, self.visible(register)

@@ -32,7 +32,7 @@ _STATE = frozenset({r.CR2, r.GBPA, r.STRTAB_BASE, r.STRTAB_BASE_CFG})
 
 
 class Smmu:
-    """One SMMU.
+    """One SMMU. ATS, PRI and GATOS are not modelled: with their ID bits at 1 nothing happens.
 
     Parameters
     ----------
