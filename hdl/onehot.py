@@ -1,6 +1,7 @@
 """Small combinational helpers: one-hot selection, encoding, size masks.
 
-Each returns an expression; nothing here has state. An empty selection gives 0.
+Each returns an expression; nothing here has state. An empty selection gives 0. Operands appear
+several times in the result: pass signals, not long expressions, or the Verilog grows.
 """
 
 from functools import reduce

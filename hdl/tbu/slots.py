@@ -78,12 +78,14 @@ class Slots(wiring.Component):
         thread = [Signal(index_shape(self.threads), name=f"thread{i}") for i in range(n)]
         chain = [Signal(index_shape(self.chains), name=f"chain{i}") for i in range(n)]
         before = [Signal(index_shape(n), name=f"before{i}") for i in range(n)]  # when `behind`
-        parked, left, asked, answered = (
-            Signal(n, name=name) for name in ("parked", "left", "asked_now", "answered"))
+        parked, left, asked, answered, answering = (
+            Signal(n, name=name) for name in
+            ("parked", "left", "asked_now", "answered", "answering"))
 
         addresses = m.submodules.addresses = memory.Memory(shape=Address, depth=n, init=[])
         verdicts = m.submodules.verdicts = memory.Memory(shape=Verdict, depth=n, init=[])
-        self._leave(m, addresses, verdicts, thread, valid & ~behind, known, ends, left)
+        self._leave(m, addresses, verdicts, thread, valid & ~behind, known, ends, left,
+                    answering)
         self._ask(m, addresses, unsent, asked)
         self._chain(m, chain, before, valid, tail, behind, parked, left)
 
@@ -99,8 +101,9 @@ class Slots(wiring.Component):
             write.addr.eq(self.parked_index),
             write.data.eq(self.park.payload.address),
             write.en.eq(park_fire),
-            answered.eq(Mux(self.answer, decode(self.answer_index, n), 0)),
-            self.answer_stale.eq((stale & decode(self.answer_index, n)).any()),
+            answering.eq(decode(self.answer_index, n)),
+            answered.eq(Mux(self.answer, answering, 0)),
+            self.answer_stale.eq((stale & answering).any()),
         ]
         store = verdicts.write_port()
         m.d.comb += [
@@ -116,9 +119,11 @@ class Slots(wiring.Component):
         for i in range(n):
             with m.If(parked[i]):
                 m.d.sync += [thread[i].eq(self.thread), chain[i].eq(self.chain)]
-        ahead = valid & known & ~ends & ~behind
-        for t in range(self.threads):
-            m.d.comb += self.ahead[t].eq(any_of(ahead[i] & (thread[i] == t) for i in range(n)))
+        ahead = Signal(n)
+        m.d.comb += [
+            ahead.eq(valid & known & ~ends & ~behind),
+            self.ahead.eq(any_of(ahead[i] << thread[i] for i in range(n))),
+        ]
         return m
 
     def _states(self, m, valid, unsent, known, ends, behind, stale,
@@ -141,13 +146,14 @@ class Slots(wiring.Component):
     def _chain(self, m, chain, before, valid, tail, behind, parked, left):
         """Each slot knows the one before it in its chain; the last one is the tail."""
         n = self.count
-        last = Signal(n)
+        last, last_index = Signal(n), Signal(index_shape(n))
+        m.d.comb += last_index.eq(encode(last))
         for i in range(n):
             m.d.comb += last[i].eq(valid[i] & tail[i] & (chain[i] == self.chain) & ~left[i])
             m.d.sync += behind[i].eq(Mux(parked[i], self.chained,
-                                         behind[i] & ~(left & decode(before[i], n)).any()))
+                                         behind[i] & ~left.bit_select(before[i], 1)))
             with m.If(parked[i]):
-                m.d.sync += before[i].eq(encode(last))
+                m.d.sync += before[i].eq(last_index)
         m.d.comb += self.chained.eq(last.any())
         m.d.sync += tail.eq((tail & ~Mux(parked.any(), last, 0)) | parked)
 
@@ -167,13 +173,15 @@ class Slots(wiring.Component):
         with m.If(self.ask_taken):
             m.d.sync += previous.eq(chosen)
 
-    def _leave(self, m, addresses, verdicts, thread, first, known, ends, left):
+    def _leave(self, m, addresses, verdicts, thread, first, known, ends, left, answering):
         """The answered slot if it is first in its chain, else round robin over the known ones."""
         n = self.count
-        free, ready, chosen, previous = (
-            Signal(n, name=name) for name in ("unblocked", "ready", "leaving", "leave_previous"))
+        may, free, ready, turn, chosen, previous = (
+            Signal(n, name=name) for name in
+            ("may", "unblocked", "ready", "turn", "leaving", "leave_previous"))
+        m.d.comb += may.eq(first)
         for i in range(n):
-            m.d.comb += free[i].eq(first[i] & ~self.blocked.bit_select(thread[i], 1))
+            m.d.comb += free[i].eq(may[i] & ~self.blocked.bit_select(thread[i], 1))
         kind = Mux(self.room_issue, ~ends, 0) | Mux(self.room_end, ends, 0)
         answer_ends = self.answer_verdict.outcome != Outcome.TRANSLATED
         answer_room = Mux(answer_ends, self.room_end, self.room_issue)
@@ -182,9 +190,9 @@ class Slots(wiring.Component):
         stored = verdicts.read_port(domain="comb")
         m.d.comb += [
             ready.eq(free & known & kind),
-            chosen.eq(Mux(self.answer, decode(self.answer_index, n),
-                          round_robin(ready, previous))),
-            index.eq(Mux(self.answer, self.answer_index, encode(chosen))),
+            turn.eq(round_robin(ready, previous)),
+            chosen.eq(Mux(self.answer, answering, turn)),
+            index.eq(Mux(self.answer, self.answer_index, encode(turn))),
             self.leave_valid.eq(Mux(self.answer, (free & chosen).any() & answer_room,
                                     ready.any())),
             read.addr.eq(index),

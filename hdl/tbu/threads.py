@@ -68,8 +68,11 @@ class Threads(wiring.Component):
             self.drained.eq(~any_of(d != 0 for d in drain)),
         ]
 
-        enter = Mux(self.enter, chosen, 0)
-        issue = Mux(self.issue, decode(self.issue_index, n), 0)
+        enter, issue = Signal(n), Signal(n)
+        m.d.comb += [
+            enter.eq(Mux(self.enter, chosen, 0)),
+            issue.eq(Mux(self.issue, decode(self.issue_index, n), 0)),
+        ]
         for i in range(n):
             left = done[i] & self.finish.memory
             with m.If(enter[i]):
