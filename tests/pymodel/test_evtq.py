@@ -130,6 +130,7 @@ def test_aborted_record_write():
     assert rig.active(r.GERROR.EVENTQ_ABT_ERR)
     assert rig.rd(r.EVENTQ_PROD).value == 0
     assert rig.irqs == ["gerror"]
+    assert [written for _, written in rig.log.of("event")] == [False]
     # Not writable until acknowledged, and no overflow is noted.
     rig.memory.poisoned.clear()
     assert hit(rig, 20) == [False] * 20
