@@ -92,12 +92,13 @@ class QueueBench:
     def _synchronise(self, number: int):
         async def testbench(ctx):
             sync, age = self.engine.syncs[number], 0
+            hold = self.hold + 8 * number
             while True:
                 _, _, req = await ctx.tick().sample(sync.req)
                 age = age + 1 if req and self.acknowledge else 0
-                if age == self.hold + number:
+                if age == hold:
                     self.log.append(("sync", number))
-                ctx.set(sync.ack, req and age >= self.hold + number)
+                ctx.set(sync.ack, req and age >= hold)
         return testbench
 
     # Software.

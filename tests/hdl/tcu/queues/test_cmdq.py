@@ -125,6 +125,21 @@ def test_illegal_command_stops():
     assert bench.kinds("irq") == [("irq", "gerror")]
 
 
+def test_late_answers_after_an_error():
+    """Reads that were on their way when the error was acknowledged do not count."""
+    async def script(bench):
+        await bench.start()
+        await bench.send(numbered(0), numbered(1), numbered(2), 0xFF)
+        await bench.idle(40)
+        await bench.send(*(numbered(n) for n in range(4, 16)))
+        await bench.bus.poll(r.GERROR, CMDQ_ERR=1)
+        bench.memory.poke(bench.slot(3), numbered(3).to_bytes())
+        await bench.bus.store(r.GERRORN, CMDQ_ERR=1)
+        await bench.drained()
+
+    assert asids(QueueBench(log2cmdq=5, latency=60).run(script)) == list(range(16))
+
+
 def test_producer_moves_back_during_an_error():
     async def script(bench):
         await bench.start()

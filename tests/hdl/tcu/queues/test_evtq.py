@@ -105,6 +105,20 @@ def test_overflow():
     assert len(bench.kinds("write")) == 5
 
 
+def test_no_overflow_while_disabled():
+    async def script(bench):
+        await bench.start()
+        for n in range(4):
+            await bench.record(numbered(n))
+        await settled(bench)
+        await bench.enable(CMDQEN=1)
+        await bench.record(numbered(4))
+        value = await prod(bench)
+        assert (value.WR, value.OVFLG) == (4, 0)
+
+    QueueBench().run(script)
+
+
 def test_disabled_queue_loses_records():
     async def script(bench):
         await bench.start(evtq=False)
