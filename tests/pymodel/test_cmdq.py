@@ -1,7 +1,5 @@
 """The Command queue: consumption, errors, restart, SYNC (reference 6.4, 6.5, 7.2)."""
 
-# ruff: noqa: SIM300 (a register's field is no constant for being in capitals)
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """The Event queue: order, wrap, overflow, aborts, interrupts (reference 7.3)."""
 
-# ruff: noqa: SIM300 (a register's field is no constant for being in capitals)
-
 from __future__ import annotations
 
 import pytest

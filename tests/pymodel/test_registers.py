@@ -1,7 +1,5 @@
 """Registers: existence, RES0 bits, access sizes, guards (reference 1.1, 1.2, 1.5, 1.8 to 1.10)."""
 
-# ruff: noqa: SIM300 (a register's field is no constant for being in capitals)
-
 from __future__ import annotations
 
 import pytest
