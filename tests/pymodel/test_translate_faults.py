@@ -117,3 +117,13 @@ def test_explanation_names_every_step():
     fault = rig.go(0x2000, explain=True).steps[-1]
     assert (fault.step, fault.section, fault.fields["type"]) == ("fault", "4.6", "F_TRANSLATION")
     assert rig.go(0x1000).steps == []
+
+
+def test_explanation_of_stage2_shows_descriptors_by_kind_and_updates():
+    rig = Rig()
+    table = rig.stage2(config=S2, S2HA=1)
+    leaf = RAM_BASE | PAGE | 3 << 6
+    rig.map(table, 0, 48, 12, 0x1000, leaf)
+    walk = [s for s in rig.run(0x1000, explain=True).steps if s.step == "walk_stage2"]
+    assert ["S2AP" in s.fields for s in walk] == [False, False, False, True, False]
+    assert (walk[4].fields["update"], walk[4].words) == (True, [leaf | AF])
