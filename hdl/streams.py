@@ -152,41 +152,51 @@ class Sync(wiring.Signature):
 
 
 class MemReadRequest(data.Struct):
-    """A read by the SMMU itself: 2^size bytes, naturally aligned, 3 <= size <= 6."""
+    """A read by the SMMU itself: 2^size bytes, naturally aligned, 3 <= size <= 6.
+
+    `lock`: the exclusive read of 8 bytes that a locked write of the same bytes will follow. Only
+    one such pair is in progress at a time, on all ports together.
+    """
 
     addr: unsigned(PA_BITS)
     size: unsigned(3)
     id: unsigned(8)
+    lock: unsigned(1)
 
 
 class MemReadResponse(data.Struct):
     """One 128-bit beat, lowest address first; 8-byte reads give the doubleword in [63:0].
 
     `error` on any beat means external abort. Beats of one request are consecutive; requests
-    with different ids may be answered in any order.
+    with different ids may be answered in any order. `exclusive` answers `lock`: memory will watch
+    the bytes; without it, it cannot.
     """
 
     id: unsigned(8)
     data: unsigned(128)
     last: unsigned(1)
     error: unsigned(1)
+    exclusive: unsigned(1)
 
 
 class MemWriteRequest(data.Struct):
     """A write by the SMMU itself: 2^size bytes, naturally aligned, 2 <= size <= 5, data from bit
-    0."""
+    0. `lock`: write only if the bytes have not changed since the locked read."""
 
     addr: unsigned(PA_BITS)
     size: unsigned(3)
     data: unsigned(256)
     id: unsigned(8)
+    lock: unsigned(1)
 
 
 class MemWriteResponse(data.Struct):
-    """The write is visible to every reader (or was aborted)."""
+    """The write is visible to every reader (or was aborted). A locked write without `exclusive`
+    has written nothing."""
 
     id: unsigned(8)
     error: unsigned(1)
+    exclusive: unsigned(1)
 
 
 class MemRead(wiring.Signature):
@@ -206,10 +216,11 @@ class MemWrite(wiring.Signature):
 
 
 class EventRecord(data.Struct):
-    """TCU to EVTQ: a 32-byte record as software will read it; `stall` must never be dropped.
+    """TCU to EVTQ: a 32-byte record as software will read it.
 
     `ready` means that its place in the queue is decided: it will be visible before any later
-    CMD_SYNC completes, or it has been discarded (queue disabled or full).
+    CMD_SYNC completes, or it has been discarded (queue disabled or full). A `stall` record is never
+    discarded: a StallVerdict says whether it was recorded or must be tried again.
     """
 
     record: unsigned(256)
