@@ -10,6 +10,7 @@ from typing import Self
 
 from spec.impl import PRESETS, Implementation
 
+ACCELERATOR_WIDTH = 128
 DATA_WIDTHS = (32, 64, 128, 256, 512)
 
 
@@ -64,7 +65,7 @@ class Config:
                                 ("accel_sid", 0, 2**32 - 1),
                                 ("utlb_entries", 4, 64), ("tbu_slots", 2, 64),
                                 ("tbu_threads", 1, 64), ("walks", 1, 64),
-                                ("memory_reads", 1, 256)):
+                                ("memory_reads", 1, 128)):
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise ConfigError(f"{name}={value!r}: must be an integer from {low} to {high}")
@@ -79,6 +80,11 @@ class Config:
     def tbus(self) -> int:
         """TBUs: number 0 is the accelerator's, number 1 + i is client i's."""
         return 1 + self.clients
+
+    @property
+    def port_widths(self) -> list[int]:
+        """Data bits of each TBU; the accelerator's are fixed."""
+        return [ACCELERATOR_WIDTH] + [self.data_width] * self.clients
 
     @classmethod
     def preset(cls, name: str) -> Self:

@@ -20,23 +20,24 @@ class Smmu(wiring.Component):
     -------
     cfg, irq
         Programming interface; wired interrupts.
-    client, mem, trace
-        Per TBU: its client, its memory port, its trace.
+    client{i}, mem{i}, trace{i}
+        Of TBU i: its client, its memory port, its trace.
     tables
         Memory port of the TCU.
     """
 
     def __init__(self, config):
         self.config = config
-        tbus, width = config.tbus, config.data_width
-        super().__init__({
+        members: dict = {}
+        for i, width in enumerate(config.port_widths):
+            members[f"client{i}"] = In(AXI4(addr_width=ADDR_BITS, data_width=width,
+                                            id_width=ID_BITS, user=StreamUser))
+            members[f"mem{i}"] = Out(AXI4(addr_width=PA_BITS, data_width=width, id_width=ID_BITS))
+            members[f"trace{i}"] = Out(Trace())
+        super().__init__(members | {
             "cfg": In(AXI4Lite(addr_width=ADDR_WIDTH)),
             "irq": Out(Interrupts()),
             "tables": Out(AXI4(addr_width=PA_BITS, data_width=WIDTH, id_width=ID_BITS)),
-            "client": In(AXI4(addr_width=ADDR_BITS, data_width=width, id_width=ID_BITS,
-                              user=StreamUser)).array(tbus),
-            "mem": Out(AXI4(addr_width=PA_BITS, data_width=width, id_width=ID_BITS)).array(tbus),
-            "trace": Out(Trace()).array(tbus),
         })
 
     def elaborate(self, platform):
@@ -45,12 +46,12 @@ class Smmu(wiring.Component):
         connect(m, flipped(self.cfg), tcu.cfg)
         connect(m, tcu.mem, flipped(self.tables))
         connect(m, tcu.irq, flipped(self.irq))
-        for i in range(self.config.tbus):
-            tbu = Tbu(self.config, number=i)
+        for i, width in enumerate(self.config.port_widths):
+            tbu = Tbu(self.config, number=i, data_width=width)
             m.submodules[f"tbu{i}"] = tbu
-            connect(m, flipped(self.client[i]), tbu.client)
-            connect(m, tbu.memory, flipped(self.mem[i]))
-            connect(m, tbu.trace, flipped(self.trace[i]))
+            connect(m, flipped(getattr(self, f"client{i}")), tbu.client)
+            connect(m, tbu.memory, flipped(getattr(self, f"mem{i}")))
+            connect(m, tbu.trace, flipped(getattr(self, f"trace{i}")))
             connect(m, tbu.request, tcu.request[i])
             connect(m, tcu.response[i], tbu.response)
             connect(m, tcu.invalidation[i], tbu.invalidation)

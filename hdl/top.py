@@ -4,14 +4,15 @@ from amaranth import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hdl.accel.accelerator import Accelerator
+from hdl.accel.qm.registers import ADDR_WIDTH as DEVICE_ADDR_WIDTH
+from hdl.accel.streams import AcceleratorInterrupts
 from hdl.axi import AXI4, AXI4Lite, StreamUser
 from hdl.mem.read import WIDTH
 from hdl.regs.file import ADDR_WIDTH
 from hdl.smmu import Smmu
 from hdl.streams import ADDR_BITS, PA_BITS, Interrupts, Trace
 from hdl.tbu.layouts import ID_BITS
-
-DEVICE_ADDR_BITS = 24  # BAR2 at 0, doorbell pages of BAR4 from 0x400000
 
 
 class Substream(wiring.Component):
@@ -22,7 +23,7 @@ class Substream(wiring.Component):
     cfg, irq
         The SMMU's register pages and wired interrupts.
     dev, dev_irq
-        The accelerator's BARs and interrupts.
+        The accelerator's BARs (hdl/accel) and interrupts.
     client{i}
         Ports for other AXI4 masters.
     mem0
@@ -35,18 +36,17 @@ class Substream(wiring.Component):
 
     def __init__(self, config):
         self.config = config
-        width = config.data_width
         members: dict = {
             "cfg": In(AXI4Lite(addr_width=ADDR_WIDTH)),
-            "dev": In(AXI4Lite(addr_width=DEVICE_ADDR_BITS)),
+            "dev": In(AXI4Lite(addr_width=DEVICE_ADDR_WIDTH)),
             "irq": Out(Interrupts()),
-            "dev_irq": Out(wiring.Signature({"eq": Out(1), "aeq": Out(1), "abnormal": Out(1)})),
+            "dev_irq": Out(AcceleratorInterrupts()),
             "mem0": Out(AXI4(addr_width=PA_BITS, data_width=WIDTH, id_width=ID_BITS)),
         }
         for i in range(config.clients):
-            members[f"client{i}"] = In(AXI4(addr_width=ADDR_BITS, data_width=width,
+            members[f"client{i}"] = In(AXI4(addr_width=ADDR_BITS, data_width=config.data_width,
                                             id_width=ID_BITS, user=StreamUser))
-        for i in range(config.tbus):
+        for i, width in enumerate(config.port_widths):
             members[f"mem{1 + i}"] = Out(AXI4(addr_width=PA_BITS, data_width=width,
                                               id_width=ID_BITS))
             members[f"trace{i}"] = Out(Trace())
@@ -55,12 +55,17 @@ class Substream(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         smmu = m.submodules.smmu = Smmu(self.config)
+        accelerator = m.submodules.accelerator = Accelerator(self.config)
+        connect(m, flipped(self.dev), accelerator.dev)
+        connect(m, accelerator.irq, flipped(self.dev_irq))
+        connect(m, accelerator.axi, smmu.client0)
         connect(m, flipped(self.cfg), smmu.cfg)
         connect(m, smmu.irq, flipped(self.irq))
         connect(m, smmu.tables, flipped(self.mem0))
         for i in range(self.config.tbus):
-            connect(m, smmu.mem[i], flipped(getattr(self, f"mem{1 + i}")))
-            connect(m, smmu.trace[i], flipped(getattr(self, f"trace{i}")))
+            connect(m, getattr(smmu, f"mem{i}"), flipped(getattr(self, f"mem{1 + i}")))
+            connect(m, getattr(smmu, f"trace{i}"), flipped(getattr(self, f"trace{i}")))
         for i in range(self.config.clients):
-            connect(m, flipped(getattr(self, f"client{i}")), smmu.client[1 + i])
+            connect(m, flipped(getattr(self, f"client{i}")),
+                    getattr(smmu, f"client{1 + i}"))
         return m

@@ -7,9 +7,10 @@ from amaranth.lib.wiring import In, Out
 from hdl.axi import AXI4, Burst, Resp
 from hdl.mem.grant import Grant
 from hdl.onehot import decode, encode, first_one, index_shape, select
-from hdl.streams import PA_BITS, MemRead
+from hdl.streams import PA_BITS, MemRead, MemReadRequest
 
-WIDTH = 128  # data bits of the memory port
+WIDTH = 128     # data bits of the memory port
+LOCK_ID = 0xFF  # AxID of the one exclusive pair, the same for its read and its write
 
 
 def failed(resp):
@@ -22,7 +23,7 @@ class ReadArbiter(wiring.Component):
 
     Combinational both ways: a request reaches AR in its cycle, a beat its reader in its cycle.
     ARID is a tag of this arbiter, so memory may answer in any order, but it must not interleave
-    the beats of two reads. Ports take turns.
+    the beats of two reads. Ports take turns. A locked read goes out with LOCK_ID.
 
     Members
     -------
@@ -50,45 +51,56 @@ class ReadArbiter(wiring.Component):
 
         # AR: the lowest free tag names the reader.
         requests = [p.req for p in self.port]
-        request = requests[0].payload.shape()(
-            select(grant.chosen, [r.payload.as_value() for r in requests]))
-        locked_tag, tag_held = Signal(count), Signal()
-        fire = axi.arvalid & axi.arready
+        request = Signal(MemReadRequest)
+        locked_tag, tag_held, fire = Signal(count), Signal(), Signal()
+        tagged = Signal(owner)  # what to remember of the read
+        exclusive = Signal(owner)  # of the exclusive one
         m.d.comb += [
+            request.as_value().eq(select(grant.chosen, [r.payload.as_value() for r in requests])),
             free.eq(Mux(tag_held, locked_tag, first_one(~busy))),
-            axi.arvalid.eq(grant.valid & free.any()),
-            axi.arid.eq(encode(free)),
+            fire.eq(axi.arvalid & axi.arready),
+            axi.arvalid.eq(grant.valid & (request.lock | free.any())),
+            axi.arid.eq(Mux(request.lock, LOCK_ID, encode(free))),
             axi.araddr.eq(request.addr),
             axi.arsize.eq(Mux(request.size > 4, 4, request.size)),
             axi.arlen.eq(Mux(request.size > 4, (1 << (request.size - 4)[:2]) - 1, 0)),
             axi.arburst.eq(Burst.INCR),
+            axi.arlock.eq(request.lock),
             axi.arcache.eq(0b1111), axi.arprot.pnu.eq(1), axi.arprot.ns.eq(1),
             grant.taken.eq(fire),
-            write.en.eq(fire),
+            tagged.port.eq(encode(grant.chosen)),
+            tagged.id.eq(request.id),
+            tagged.low.eq((request.size == 3) & request.addr[3]),
+            write.en.eq(fire & ~request.lock),
             write.addr.eq(encode(free)),
-            write.data.port.eq(encode(grant.chosen)),
-            write.data.id.eq(request.id),
-            write.data.low.eq((request.size == 3) & request.addr[3]),
-            taken.eq(Mux(fire, free, 0)),
-            done.eq(Mux(axi.rvalid & axi.rready & axi.rlast,
+            write.data.eq(tagged),
+            taken.eq(Mux(write.en, free, 0)),
+            done.eq(Mux(axi.rvalid & axi.rready & axi.rlast & (axi.rid != LOCK_ID),
                         decode(axi.rid, count), 0)),
         ]
         m.d.sync += [busy.eq((busy & ~done) | taken),
                      tag_held.eq(axi.arvalid & ~axi.arready), locked_tag.eq(free)]
+        with m.If(fire & request.lock):
+            m.d.sync += exclusive.eq(tagged)
         for i, r in enumerate(requests):
             m.d.comb += [grant.request[i].eq(r.valid), r.ready.eq(fire & grant.chosen[i])]
 
         # R: to the reader of the tag.
-        m.d.comb += read.addr.eq(axi.rid)
+        answered = Signal(owner)
+        m.d.comb += [
+            read.addr.eq(axi.rid),
+            answered.eq(Mux(axi.rid == LOCK_ID, exclusive.as_value(), read.data.as_value())),
+        ]
         for i, p in enumerate(self.port):
-            mine = read.data.port == i
+            mine = answered.port == i
             out = p.resp.payload
             m.d.comb += [
                 p.resp.valid.eq(axi.rvalid & mine),
-                out.id.eq(read.data.id),
-                out.data.eq(Mux(read.data.low, axi.rdata[64:], axi.rdata)),
+                out.id.eq(answered.id),
+                out.data.eq(Mux(answered.low, axi.rdata[64:], axi.rdata)),
                 out.last.eq(axi.rlast),
                 out.error.eq(failed(axi.rresp)),
+                out.exclusive.eq(axi.rresp == Resp.EXOKAY),
             ]
             with m.If(mine):
                 m.d.comb += axi.rready.eq(p.resp.ready)

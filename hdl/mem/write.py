@@ -4,9 +4,9 @@ from amaranth import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.axi import AXI4, Burst
+from hdl.axi import AXI4, Burst, Resp
 from hdl.mem.grant import Grant
-from hdl.mem.read import WIDTH, failed
+from hdl.mem.read import LOCK_ID, WIDTH, failed
 from hdl.onehot import decode, encode, first_one, index_shape, select
 from hdl.streams import PA_BITS, MemWrite, MemWriteRequest
 
@@ -21,7 +21,8 @@ class WriteArbiter(wiring.Component):
     port
         One `MemWrite` per writer; its `id` comes back unchanged.
     axi
-        Only AW, W and B are driven. AW and the first W beat are offered together.
+        Only AW, W and B are driven. AW and the first W beat are offered together; exclusive
+        writes have the id of exclusive reads.
     """
 
     def __init__(self, *, ports: int):
@@ -45,20 +46,22 @@ class WriteArbiter(wiring.Component):
         tag = Signal(index_shape(OUTSTANDING))
         address_left, data_left, second = Signal(), Signal(), Signal()
         requests = [p.req for p in self.port]
-        take = grant.valid & free.any() & ~address_left & ~data_left
-        m.d.comb += [free.eq(first_one(~busy)), grant.taken.eq(take)]
+        request, take, tagged = Signal(MemWriteRequest), Signal(), Signal(owner)
+        exclusive = Signal(owner)  # who waits for the exclusive write
+        m.d.comb += [
+            request.as_value().eq(select(grant.chosen, [r.payload.as_value() for r in requests])),
+            take.eq(grant.valid & free.any() & ~address_left & ~data_left),
+            free.eq(first_one(~busy)), grant.taken.eq(take),
+            tagged.port.eq(encode(grant.chosen)), tagged.id.eq(request.id),
+            write.en.eq(take & ~request.lock), write.addr.eq(encode(free)), write.data.eq(tagged),
+        ]
         for i, r in enumerate(requests):
             m.d.comb += [grant.request[i].eq(r.valid), r.ready.eq(take & grant.chosen[i])]
         with m.If(take):
-            m.d.sync += [
-                current.as_value().eq(
-                    select(grant.chosen, [r.payload.as_value() for r in requests])),
-                tag.eq(encode(free)), address_left.eq(1), data_left.eq(1), second.eq(0),
-            ]
-        m.d.comb += [write.en.eq(take), write.addr.eq(encode(free)),
-                     write.data.port.eq(encode(grant.chosen)),
-                     write.data.id.eq(MemWriteRequest(
-                         select(grant.chosen, [r.payload.as_value() for r in requests])).id)]
+            m.d.sync += [current.eq(request), tag.eq(encode(free)), address_left.eq(1),
+                         data_left.eq(1), second.eq(0)]
+        with m.If(take & request.lock):
+            m.d.sync += exclusive.eq(tagged)
 
         # AW and W.
         with m.If(axi.awvalid & axi.awready):
@@ -66,23 +69,31 @@ class WriteArbiter(wiring.Component):
         with m.If(axi.wvalid & axi.wready):
             m.d.sync += [second.eq(1), data_left.eq(~axi.wlast)]
         m.d.comb += [
-            axi.awvalid.eq(address_left), axi.awid.eq(tag), axi.awaddr.eq(current.addr),
+            axi.awvalid.eq(address_left), axi.awid.eq(Mux(current.lock, LOCK_ID, tag)),
+            axi.awaddr.eq(current.addr),
             axi.awsize.eq(Mux(current.size > 4, 4, current.size)),
             axi.awlen.eq(current.size > 4), axi.awburst.eq(Burst.INCR),
-            axi.awcache.eq(0b1111), axi.awprot.pnu.eq(1), axi.awprot.ns.eq(1),
+            axi.awlock.eq(current.lock), axi.awcache.eq(0b1111),
+            axi.awprot.pnu.eq(1), axi.awprot.ns.eq(1),
             axi.wvalid.eq(data_left),
             axi.wlast.eq((current.size <= 4) | second),
         ]
         m.d.comb += self._lanes(current, second)
 
         # B: to the writer of the tag.
-        fire = axi.bvalid & axi.bready
-        m.d.comb += [read.addr.eq(axi.bid), done.eq(Mux(fire, decode(axi.bid, OUTSTANDING), 0))]
-        m.d.sync += busy.eq((busy & ~done) | Mux(take, free, 0))
+        whose = Signal(owner)
+        locked = axi.bid == LOCK_ID
+        m.d.comb += [
+            read.addr.eq(axi.bid),
+            whose.eq(Mux(locked, exclusive.as_value(), read.data.as_value())),
+            done.eq(Mux(axi.bvalid & axi.bready & ~locked, decode(axi.bid, OUTSTANDING), 0)),
+        ]
+        m.d.sync += busy.eq((busy & ~done) | Mux(write.en, free, 0))
         for i, p in enumerate(self.port):
-            mine = read.data.port == i
-            m.d.comb += [p.resp.valid.eq(axi.bvalid & mine), p.resp.payload.id.eq(read.data.id),
-                         p.resp.payload.error.eq(failed(axi.bresp))]
+            mine = whose.port == i
+            m.d.comb += [p.resp.valid.eq(axi.bvalid & mine), p.resp.payload.id.eq(whose.id),
+                         p.resp.payload.error.eq(failed(axi.bresp)),
+                         p.resp.payload.exclusive.eq(axi.bresp == Resp.EXOKAY)]
             with m.If(mine):
                 m.d.comb += axi.bready.eq(p.resp.ready)
         return m

@@ -49,9 +49,9 @@ class Tbu(wiring.Component):
         Every decision; per direction and id in the order of memory.
     """
 
-    def __init__(self, config, *, number: int):
-        self.config, self.number = config, number
-        width = config.data_width
+    def __init__(self, config, *, number: int, data_width: int):
+        self.config, self.number, self.data_width = config, number, data_width
+        width = data_width
         super().__init__({
             "client": In(AXI4(addr_width=ADDR_BITS, data_width=width, id_width=ID_BITS,
                               user=StreamUser)),
@@ -66,7 +66,7 @@ class Tbu(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        width = self.config.data_width
+        width = self.data_width
         reads = m.submodules.reads = Channel(self.config, number=self.number, write=False)
         writes = m.submodules.writes = Channel(self.config, number=self.number, write=True)
         tlb = m.submodules.tlb = MicroTlb(entries=self.config.utlb_entries, ports=2)
