@@ -18,7 +18,8 @@ class EventQueue(wiring.Component):
     """Writes one entry per queue that wants one, as far as there is room (reference 2.7).
 
     What is wanted while the queue is full, or again before it was written, waits as one entry.
-    Nothing is kept while no context is loaded.
+    Nothing is kept while no context is loaded. A context that is loaded while an entry is being
+    written does not count that entry.
 
     Parameters
     ----------
@@ -66,8 +67,13 @@ class EventQueue(wiring.Component):
             full.eq(tail == context.head),
             self.bus_error.eq(writer.done & writer.error),
         ]
-        idle = self.write_entries(m, writer, valid & ~full)
-        written = writer.done & ~writer.error
+        idle = self.write_entries(m, writer, valid & ~full, valid)
+        replaced = Signal()                    # the context, since the write began
+        written = writer.done & ~writer.error & ~replaced
+        with m.If(self.load | self.forget):
+            m.d.sync += replaced.eq(~idle)
+        with m.Elif(writer.done):
+            m.d.sync += replaced.eq(0)
         with m.If(written):
             m.d.sync += context.tail.eq(tail)
             with m.If(tail == 0):
@@ -80,7 +86,7 @@ class EventQueue(wiring.Component):
         self.interrupt(m, written, rung)
         return m
 
-    def write_entries(self, m, writer, may_write):
+    def write_entries(self, m, writer, may_write, valid):
         """One entry after the other, in turn between queues; a signal that is 1 between them."""
         m.submodules.turn = turn = RoundRobin(self.queues)
         wanted, chosen = Signal(self.queues), Signal(self.queues)
@@ -99,7 +105,7 @@ class EventQueue(wiring.Component):
             request.payload.data.eq(entry.replicate(4)),
             request.payload.strb.eq(Const(2**ENTRY_BYTES - 1) << (addr[2:4] << 2)),
         ]
-        m.d.sync += wanted.eq((wanted & ~chosen) | Mux(self.forget, 0, self.want))
+        m.d.sync += wanted.eq(Mux(valid & ~self.forget, (wanted & ~chosen) | self.want, 0))
         with m.If(turn.take):
             m.d.sync += idle.eq(0)
         with m.If(writer.done):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from amaranth.sim import Simulator
@@ -10,8 +9,9 @@ from amaranth.sim import Simulator
 from hdl.accel.accelerator import Accelerator
 from hdl.config import Config
 from pymodel.memory import SparseMemory
+from tests.accel.cases import Case
+from tests.accel.qm_driver import QmDriver
 from tests.hdl.accel.axi_memory import AxiMemory
-from tests.hdl.accel.qm_driver import QmDriver
 
 
 class RtlBus:
@@ -51,21 +51,24 @@ class RtlBus:
 
 
 class Bench:
-    """The device under test, its memory and driver, and the interrupts it sent.
-
-    Members
-    -------
-    irqs
-        Pulses seen so far, by name.
-    """
+    """`tests.accel.cases.Bench` on the RTL."""
 
     def __init__(self, *, depth: int = 8, **timing: Any):
-        self.dut = Accelerator(Config.preset("tiny"))
+        config = Config.preset("tiny")
+        self.queues, self.sid = config.queues, config.accel_sid
+        self.dut = Accelerator(config)
         self.memory = SparseMemory(0, 1 << 22)
         self.axi = AxiMemory(self.dut.axi, self.memory, **timing)
         self.bus = RtlBus(self.dut.dev)
         self.driver = QmDriver(self.bus, self.memory, depth)
         self.irqs = {"eq": 0, "aeq": 0, "abnormal": 0}
+        self.log = self.axi.log
+
+    def hold(self, ssid: int | None, page: int) -> None:
+        self.axi.hold.add((ssid, page))
+
+    def release(self) -> None:
+        self.axi.hold.clear()
 
     async def _count(self, ctx) -> None:
         irq = self.dut.irq
@@ -73,7 +76,7 @@ class Bench:
             for name, pulse in zip(self.irqs, pulses, strict=True):
                 self.irqs[name] += pulse
 
-    def run(self, case: Callable[[Bench], Awaitable[None]]) -> None:
+    def run(self, case: Case) -> None:
         async def body(ctx):
             self.bus.ctx = ctx
             await case(self)
