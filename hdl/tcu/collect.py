@@ -12,8 +12,9 @@ BEATS = MEMORY_BITS // BEAT_BITS
 
 
 def structure_layout(index_bits: int) -> data.StructLayout:
-    """A structure read for context `id`: its bits from bit 0, and whether any beat failed."""
-    return data.StructLayout({"id": index_bits, "data": MEMORY_BITS, "error": 1})
+    """A structure read for context `id`: its bits from bit 0, whether any beat failed,
+    and whether a locked read was exclusive."""
+    return data.StructLayout({"id": index_bits, "data": MEMORY_BITS, "error": 1, "exclusive": 1})
 
 
 class Collector(wiring.Component):
@@ -48,6 +49,7 @@ class Collector(wiring.Component):
             with m.If(beat.last):
                 m.d.sync += [
                     out.valid.eq(1), out.payload.id.eq(beat.id),
-                    out.payload.error.eq(failed | beat.error), count.eq(0), failed.eq(0),
+                    out.payload.error.eq(failed | beat.error),
+                    out.payload.exclusive.eq(beat.exclusive), count.eq(0), failed.eq(0),
                 ]
         return m

@@ -38,6 +38,8 @@ class Phase(enum.Enum, shape=4):
     S2START = 8    # first stage-2 descriptor
     S2 = 9         # R: stage-2 descriptor
     FAULT = 10     # record the fault, answer
+    LOCK = 11      # read the descriptor again, to change it
+    WROTE = 12     # the changed descriptor has been written, or not
 
 
 class Target(enum.Enum, shape=2):
@@ -53,13 +55,15 @@ class Target(enum.Enum, shape=2):
 PHASE_OF = {Target.L1CD: Phase.L1CD, Target.CD: Phase.CD, Target.S1: Phase.S1}
 
 
-class Action(enum.Enum, shape=2):
+class Action(enum.Enum, shape=3):
     """What a step asks for."""
 
     READ = 0     # read `next.fetch`, then the step of `next.phase`
     AGAIN = 1    # another step without memory
     RESPOND = 2  # `reply` ends the transaction
     FAULT = 3    # `next.fault` ends it
+    LOCK = 4     # the step of phase LOCK, when no other context is changing a descriptor
+    WRITE = 5    # write `word` to `next.fetch`, then the step of phase WROTE
 
 
 class Leaf(data.Struct):
@@ -107,6 +111,14 @@ class Walk(data.Struct):
         Address under stage-2 translation.
     fetch
         Physical address being read.
+    second, locked, plain
+        Hardware update of a descriptor (reference 4.6): it is a stage-2 one; it has just been read
+        to be changed; memory cannot watch it, so that the write is not atomic.
+    update
+        Stage 2 translates the stage-1 descriptor's address again, for writing.
+    owed, commit
+        A nested write needs a dirty stage-1 page, which must not become dirty before stage 2
+        allows the write: owed on the first walk, done on the second.
     """
 
     phase: Phase
@@ -117,6 +129,12 @@ class Walk(data.Struct):
     level2: unsigned(2)
     ipa: unsigned(PA_BITS)
     fetch: unsigned(PA_BITS)
+    second: unsigned(1)
+    locked: unsigned(1)
+    plain: unsigned(1)
+    update: unsigned(1)
+    owed: unsigned(1)
+    commit: unsigned(1)
     restriction: Restriction
     leaf: Leaf
     fault: Fault
@@ -162,15 +180,17 @@ class Step(wiring.Signature):
     -------
     req, ste, cd, walk
         The context; `ste` and `cd` hold the last accepted structures of this transaction.
-    data, error
-        The structure read (from bit 0) in the phases that read, external abort.
-    action, next, size, reply
-        The result; `size` is log2 of the bytes of a READ.
+    data, error, exclusive
+        The structure read (from bit 0) in the phases that read, external abort, and whether a
+        locked read or write was exclusive.
+    action, next, size, lock, word, reply
+        The result; `size` is log2 of the bytes of a READ, `lock` makes a READ or WRITE locked.
     """
 
     def __init__(self) -> None:
         super().__init__({
             "req": In(TranslationRequest), "ste": In(KeptSTE.layout), "cd": In(KeptCD.layout),
-            "walk": In(Walk), "data": In(MEMORY_BITS), "error": In(1),
-            "action": Out(Action), "next": Out(Walk), "size": Out(3), "reply": Out(Reply),
+            "walk": In(Walk), "data": In(MEMORY_BITS), "error": In(1), "exclusive": In(1),
+            "action": Out(Action), "next": Out(Walk), "size": Out(3), "lock": Out(1),
+            "word": Out(64), "reply": Out(Reply),
         })

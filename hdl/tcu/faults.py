@@ -73,7 +73,7 @@ class FaultReport(wiring.Component):
         return {
             "TYPE": fault.type, "StreamID": req.sid, "SSV": req.ssv,
             "SubstreamID": Mux(req.ssv, req.ssid, 0), "PnU": pnu, "InD": ind, "RnW": req.rnw,
-            "S2": fault.s2, "CLASS": fault.cls, "TTRnW": fault.ttrnw & fault.s2,
+            "S2": fault.s2, "CLASS": fault.cls, "TTRnW": fault.ttrnw,
             "InputAddr": req.addr, "IPA": Mux(fault.s2, walk.ipa, 0), "FetchAddr": walk.fetch,
         }
 

@@ -63,7 +63,7 @@ class Tcu(wiring.Component):
         requests = m.submodules.requests = StreamMerge(TranslationRequest, count=tbus)
         responses = m.submodules.responses = StreamSplit(TranslationResponse, count=tbus, by="tbu")
         reads = m.submodules.reads = ReadArbiter(ports=2, outstanding=config.memory_reads)
-        writes = m.submodules.writes = WriteArbiter(ports=1)
+        writes = m.submodules.writes = WriteArbiter(ports=2)
 
         connect(m, flipped(self.cfg), registers.cfg)
         connect(m, registers.state, translator.state)
@@ -87,6 +87,7 @@ class Tcu(wiring.Component):
         connect(m, translator.mem, reads.port[0])
         connect(m, queues.read, reads.port[1])
         connect(m, queues.write, writes.port[0])
+        connect(m, translator.write, writes.port[1])
         m.d.comb += axi_join(self.mem, reads.axi, writes.axi)
         return m
 

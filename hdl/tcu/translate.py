@@ -15,6 +15,7 @@ from hdl.streams import (
     EventRecord,
     Invalidation,
     MemRead,
+    MemWrite,
     SmmuState,
     Sync,
     TranslationRequest,
@@ -26,10 +27,11 @@ from hdl.tcu.context import Action, KeptCD, KeptSTE, Phase, Step
 from hdl.tcu.contexts import Contexts, Lifetimes, index_bits
 from hdl.tcu.faults import FaultReport, FaultReporter
 from hdl.tcu.output import Output
+from hdl.tcu.updates import Updates
 from hdl.tcu.walk.step import WalkStep
 
 CONFIG_PHASES = (Phase.START, Phase.L1STD, Phase.STE, Phase.SUBSTREAM, Phase.L1CD, Phase.CD)
-WALK_PHASES = (Phase.SELECT, Phase.S1, Phase.S2START, Phase.S2)
+WALK_PHASES = (Phase.SELECT, Phase.S1, Phase.S2START, Phase.S2, Phase.LOCK, Phase.WROTE)
 
 
 class Translator(wiring.Component):
@@ -40,8 +42,9 @@ class Translator(wiring.Component):
     req, resp
         Answers come in any order. A terminated transaction is answered after the Event queue has
         accepted its record.
-    mem
-        Reads of tables and structures, one outstanding per context.
+    mem, write
+        Reads of tables and structures, hardware updates of descriptors; one outstanding per
+        context, and one locked pair at a time.
     event
         Event records.
     inv
@@ -57,7 +60,8 @@ class Translator(wiring.Component):
         super().__init__({
             "req": In(stream.Signature(TranslationRequest)),
             "resp": Out(stream.Signature(TranslationResponse)),
-            "mem": Out(MemRead()), "event": Out(stream.Signature(EventRecord)),
+            "mem": Out(MemRead()), "write": Out(MemWrite()),
+            "event": Out(stream.Signature(EventRecord)),
             "inv": In(stream.Signature(Invalidation)), "sync": In(Sync()),
             "state": In(SmmuState()),
         })
@@ -70,6 +74,7 @@ class Translator(wiring.Component):
         m.submodules.collector = self._collector = Collector(bits)
         m.submodules.again = self._again = fifo.SyncFIFO(width=bits, depth=self.walks)
         m.submodules.faulted = self._faulted = fifo.SyncFIFO(width=bits, depth=self.walks)
+        m.submodules.updates = self._updates = Updates(self.walks)
         m.submodules.report = self._report = FaultReport(self.impl)
         m.submodules.reporter = self._reporter = FaultReporter()
         self._step = Step().create(path=("step",))
@@ -81,6 +86,7 @@ class Translator(wiring.Component):
         self._compute(m)
         self._outcome(m)
         self._reads(m, bits)
+        self._update(m)
         self._answers(m)
         return m
 
@@ -110,8 +116,14 @@ class Translator(wiring.Component):
             self._commit.eq(valid & (~self._responds | self._room)),
             self._reporter.take.eq(reports & self._commit),
         ]
-        with m.If(read.valid):
+        with m.If(self.write.resp.valid):
+            m.d.comb += [contexts.index.eq(self.write.resp.payload.id),
+                         self.write.resp.ready.eq(self._commit)]
+        with m.Elif(read.valid):
             m.d.comb += [contexts.index.eq(read.payload.id), read.ready.eq(self._commit)]
+        with m.Elif(self._updates.locks.valid):
+            m.d.comb += [contexts.index.eq(self._updates.locks.payload),
+                         self._updates.locks.ready.eq(self._commit)]
         with m.Elif(self._again.r_rdy):
             m.d.comb += [contexts.index.eq(self._again.r_data),
                          self._again.r_en.eq(self._commit)]
@@ -133,16 +145,20 @@ class Translator(wiring.Component):
         m.d.comb += [
             step.req.eq(contexts.req), step.ste.eq(contexts.ste), step.cd.eq(contexts.cd),
             step.data.eq(read.data), step.error.eq(read.error),
+            step.exclusive.eq(read.exclusive),
             walk.e2h.eq(self.state.cr2_e2h),
         ]
+        with m.If(step.walk.phase == Phase.WROTE):
+            m.d.comb += [step.error.eq(self.write.resp.payload.error),
+                         step.exclusive.eq(self.write.resp.payload.exclusive)]
         for part in (config.step, walk.step):
             m.d.comb += [getattr(part, name).eq(getattr(step, name))
-                         for name in ("req", "ste", "cd", "walk", "data", "error")]
+                         for name in ("req", "ste", "cd", "walk", "data", "error", "exclusive")]
         with m.Switch(step.walk.phase):
             for phases, part in ((CONFIG_PHASES, config.step), (WALK_PHASES, walk.step)):
                 with m.Case(*phases):
                     m.d.comb += [getattr(step, name).eq(getattr(part, name))
-                                 for name in ("action", "next", "size", "reply")]
+                                 for name in ("action", "next", "size", "lock", "word", "reply")]
         m.d.comb += [
             contexts.ste_in.eq(KeptSTE.pack(read.data)), contexts.cd_in.eq(KeptCD.pack(read.data)),
             contexts.write_ste.eq(self._commit & config.ste_accept),
@@ -174,13 +190,26 @@ class Translator(wiring.Component):
         request = data.View(shape, reads.w_data)
         m.d.comb += [
             request.addr.eq(step.next.fetch), request.size.eq(step.size),
-            request.id.eq(step_index),
+            request.id.eq(step_index), request.lock.eq(step.lock),
             reads.w_en.eq(self._commit & (step.walk.phase != Phase.FAULT)
                           & (step.action == Action.READ)),
             self.mem.req.valid.eq(reads.r_rdy), self.mem.req.payload.eq(reads.r_data),
             reads.r_en.eq(self.mem.req.ready),
         ]
         wiring.connect(m, wiring.flipped(self.mem.resp), self._collector.beats)
+
+    def _update(self, m: Module) -> None:
+        """Steps that change a descriptor."""
+        step, updates, index = self._step, self._updates, self._contexts.index
+        act = self._commit & (step.walk.phase != Phase.FAULT)
+        m.d.comb += [
+            updates.index.eq(index), updates.step.eq(act),
+            updates.wants.eq(step.action == Action.LOCK),
+            updates.writes.eq(step.action == Action.WRITE),
+            updates.addr.eq(step.next.fetch), updates.word.eq(step.word),
+            updates.lock.eq(step.lock),
+        ]
+        wiring.connect(m, updates.write, wiring.flipped(self.write.req))
 
     def _answers(self, m: Module) -> None:
         """The output register: faults first, then the step of this cycle."""

@@ -10,7 +10,7 @@ from hdl.tcu.bits import below, bind, byte_swap, choose, pick
 from hdl.tcu.config.cd_table import CD_SHIFT
 from hdl.tcu.config.step import el2_without_e2h
 from hdl.tcu.context import PHASE_OF, Action, KeptSTE, Phase, Step, Target
-from hdl.tcu.walk import geometry
+from hdl.tcu.walk import geometry, update
 from hdl.tcu.walk.descriptor import Descriptor
 from hdl.tcu.walk.geometry import DESCRIPTOR_SHIFT
 from hdl.tcu.walk.permissions import (
@@ -22,7 +22,7 @@ from hdl.tcu.walk.permissions import (
 from hdl.tcu.walk.table_select import StageTwoStart, TableSelect, stage1_granule
 from spec.codes import TG0_SHIFT
 from spec.events import EventType, FaultClass
-from spec.vmsa import S1Leaf, S1Table, S2Leaf
+from spec.vmsa import AP_RO, S2AP_WRITE, S1Leaf, S1Table, S2Leaf
 
 
 class WalkStep(wiring.Component):
@@ -60,6 +60,13 @@ class WalkStep(wiring.Component):
                     self._select(m)
                 with m.Case(Phase.S1):
                     self._stage1(m)
+            if self.impl.HTTU:
+                with m.Case(Phase.LOCK):
+                    update.read_locked(m, step)
+                with m.Case(Phase.WROTE):
+                    update.written(
+                        m, step, lambda: self._fault(m, EventType.F_WALK_EABT, FaultClass.TT),
+                        lambda: self._fault2(m, EventType.F_WALK_EABT))
             if self.impl.S2P:
                 with m.Case(Phase.S2START):
                     self._stage2_start(m)
@@ -75,9 +82,9 @@ class WalkStep(wiring.Component):
         granule1 = stage1_granule(cd, walk.half, self.impl)
         granule2 = geometry.granule_of(ste.S2TG, TG0_SHIFT, self.impl)
         word = step.data[:64]
-        big = Mux(second, ste.S2ENDI, cd.ENDI)
+        self._big = bind(m, "big", Mux(second, ste.S2ENDI, cd.ENDI))
         m.d.comb += [
-            entry.word.eq(Mux(big, byte_swap(word), word)),
+            entry.word.eq(Mux(self._big, byte_swap(word), word)),
             entry.level.eq(Mux(second, walk.level2, walk.level)),
             entry.granule.eq(Mux(second, granule2, granule1)),
             entry.limit.eq(geometry.output_bits(Mux(second, ste.S2PS, cd.IPS), self.impl)),
@@ -91,7 +98,8 @@ class WalkStep(wiring.Component):
         fault = self.step.next.fault
         m.d.comb += [
             self.step.action.eq(Action.FAULT), fault.type.eq(event), fault.cls.eq(cls),
-            fault.s2.eq(s2), fault.ttrnw.eq(cls == FaultClass.TT), fault.always.eq(0)]
+            fault.s2.eq(s2), fault.always.eq(0),
+            fault.ttrnw.eq((cls == FaultClass.TT) & ~self.step.walk.update)]
 
     def _read(self, m: Module, address: Value, phase: int | Value) -> None:
         m.d.comb += [self.step.next.fetch.eq(address), self.step.next.phase.eq(phase),
@@ -104,6 +112,7 @@ class WalkStep(wiring.Component):
 
     def _read_stage1(self, m: Module, address: Value) -> None:
         self._read(m, address, Phase.S1)
+        m.d.comb += self.step.next.update.eq(0)
         if self.impl.S2P:
             with m.If(self.step.ste.Config[1]):
                 self._translate(m, address, Target.S1)
@@ -140,6 +149,7 @@ class WalkStep(wiring.Component):
     def _stage1(self, m: Module) -> None:
         """The order of reference 4.6: abort, invalid, size, then at the leaf flag, permission."""
         step, entry = self.step, self._entry
+        m.d.comb += step.next.locked.eq(0)
         with m.If(step.error):
             self._fault(m, EventType.F_WALK_EABT, FaultClass.TT)
         with m.Elif(~entry.table & ~entry.leaf):
@@ -180,14 +190,36 @@ class WalkStep(wiring.Component):
             leaf.size.eq(entry.size), leaf.perms.eq(rights.perms), leaf.mair.eq(mair),
             leaf.sh.eq(sh),
         ]
-        with m.If(~pick(entry.word, S1Leaf.AF) & ~cd.AFFD):
+        unaccessed = ~pick(entry.word, S1Leaf.AF)
+        access = (step.req.rnw, self._pnu, self._ind)
+        dirty = ~allows(rights.perms, *access)
+        now = bind(m, "dirty_now", dirty & (~step.ste.Config[1] | step.walk.commit))
+        m.d.comb += step.next.owed.eq(dirty & ~now)
+        with m.If(unaccessed & ~cd.AFFD & ~cd.HA):
             self._fault(m, EventType.F_ACCESS)
-        with m.Elif(~allows(rights.promoted, step.req.rnw, self._pnu, self._ind)):
+        with m.Elif(~allows(rights.promoted, *access)):
             self._fault(m, EventType.F_PERMISSION)
+        if self.impl.HTTU:
+            with m.Elif((unaccessed & cd.HA) | now):
+                self._update1(m, now)
         with m.Elif(step.ste.Config[1] & bool(self.impl.S2P)):
             self._translate(m, entry.output, Target.IN)
         with m.Else():
             self._respond(m, entry.output, entry.size, rights.perms, mair, sh)
+
+    def _update1(self, m: Module, dirty: Value) -> None:
+        """Set the access flag, and make the page dirty. Stage 2 must allow the write first."""
+        step, word = self.step, self._entry.word
+        read_only = Const(S1Leaf.AP.put(AP_RO), len(word))
+        new = Mux(dirty, word & ~read_only, word) | S1Leaf.AF.mask
+        with m.If(step.ste.Config[1] & ~step.walk.update):
+            m.d.comb += step.next.update.eq(1)
+            self._translate(m, step.walk.ipa, Target.S1)
+        with m.Else():
+            update.change(m, step, self._as_stored(new), 0)
+
+    def _as_stored(self, word: Value) -> Value:
+        return Mux(self._big, byte_swap(word[:64]), word)[:64]
 
     # ---- stage 2 ----
 
@@ -214,6 +246,7 @@ class WalkStep(wiring.Component):
 
     def _stage2(self, m: Module) -> None:
         step, entry = self.step, self._entry
+        m.d.comb += step.next.locked.eq(0)
         with m.If(step.error):
             self._fault2(m, EventType.F_WALK_EABT)
         with m.Elif(~entry.table & ~entry.leaf):
@@ -239,13 +272,26 @@ class WalkStep(wiring.Component):
         if self.impl.FWB:
             m.d.comb += combine.fwb.eq(ste.S2FWB)
         input_ = walk.target == Target.IN
-        # Tables and CDs are read as privileged data.
-        allowed = Mux(input_, allows(rights.promoted, step.req.rnw, self._pnu, self._ind),
-                      rights.perms.pr & ~(ste.S2PTW & combine.device2))
-        with m.If(~pick(entry.word, S2Leaf.AF) & ~ste.S2AFFD):
+        access = (step.req.rnw, self._pnu, self._ind)
+        # Tables and CDs are read, and stage-1 descriptors updated, as privileged data.
+        structure = Mux(walk.update, rights.promoted.pw, rights.perms.pr)
+        allowed = Mux(input_, allows(rights.promoted, *access),
+                      structure & ~(ste.S2PTW & combine.device2))
+        unaccessed = ~pick(entry.word, S2Leaf.AF)
+        with m.If(unaccessed & ~ste.S2AFFD & ~ste.S2HA):
             self._fault2(m, EventType.F_ACCESS)
         with m.Elif(~allowed):
             self._fault2(m, EventType.F_PERMISSION)
+        if self.impl.HTTU:
+            dirty = Mux(input_, ~allows(rights.perms, *access) & ~walk.owed,
+                        walk.update & ~rights.perms.pw)
+            new = entry.word | S2Leaf.AF.mask | Mux(dirty, S2Leaf.S2AP.put(S2AP_WRITE), 0)
+            with m.Elif((unaccessed & ste.S2HA) | dirty):
+                update.change(m, step, self._as_stored(new), 1)
+            with m.Elif(input_ & walk.owed):
+                # Everything allows the write: walk again, and make the stage-1 page dirty.
+                m.d.comb += [step.next.phase.eq(Phase.SELECT), step.next.commit.eq(1),
+                             step.action.eq(Action.AGAIN)]
         with m.Elif(input_):
             size = Mux(walk.leaf.size < entry.size, walk.leaf.size, entry.size)
             self._respond(m, entry.output, size, both(walk.leaf.perms, rights.perms),
@@ -258,3 +304,6 @@ class WalkStep(wiring.Component):
         self._read(m, address, choose(self.step.walk.target, PHASE_OF)[:4])
         with m.If(self.step.walk.target == Target.CD):
             m.d.comb += self.step.size.eq(Const(CD_SHIFT, 3))
+        if self.impl.HTTU:
+            with m.If(self.step.walk.update):
+                update.request_lock(m, self.step, 0)
