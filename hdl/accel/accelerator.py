@@ -129,7 +129,7 @@ class Accelerator(wiring.Component):
             live.IN_IDLE_ST.value.eq(~self.scheduler.busy.any()),
             mailbox.window_write.eq(registers.mailbox_write), mailbox.half.eq(registers.half),
             mailbox.words.eq(registers.words), mailbox.data.eq(registers.data),
-            registers.mailbox.eq(mailbox.value),
+            registers.mailbox_value.eq(mailbox.value),
             mailbox.queue_count.eq(self.function.queue_count),
             mailbox.sqc_vft.eq(self.function.sqc_vft),
         ]

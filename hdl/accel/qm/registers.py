@@ -50,7 +50,7 @@ class DeviceRegisters(wiring.Component):
         BAR2 at 0, BAR4 behind it (`spec.qm.BAR4_BASE`).
     live
         One `Live` per name of `LIVE`.
-    mailbox_write, half, words, data, mailbox
+    mailbox_write, half, words, data, mailbox_value
         Window of the mailbox (see MailboxWindow) and its value.
     ring
         Doorbells.
@@ -63,7 +63,7 @@ class DeviceRegisters(wiring.Component):
             "bus": In(AXI4Lite(addr_width=ADDR_WIDTH)),
             "live": Out(wiring.Signature({r.__name__: Out(Live()) for r in LIVE})),
             "mailbox_write": Out(1), "half": Out(1), "words": Out(2), "data": Out(64),
-            "mailbox": In(128), "ring": Out(stream.Signature(Ring)),
+            "mailbox_value": In(128), "ring": Out(stream.Signature(Ring)),
         })
 
     def elaborate(self, platform):
@@ -113,7 +113,7 @@ class DeviceRegisters(wiring.Component):
             self.half.eq(slave.write_index[0]),
         ]
         for n in range(Mailbox.size() // 4):
-            values[Mailbox.OFFSET + 4 * n] = self.mailbox.word_select(n, 32)
+            values[Mailbox.OFFSET + 4 * n] = self.mailbox_value.word_select(n, 32)
 
     def take_doorbells(self, m) -> None:
         slave, ring = self.slave, self.ring
