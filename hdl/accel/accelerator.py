@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.accel.arbiter import StreamArbiter
+from hdl.accel.dma.gather import BUFFER_BEATS
 from hdl.accel.dma.master import ID_BITS, MemoryMaster
 from hdl.accel.jobs import done_layout
 from hdl.accel.lane import Lane
@@ -18,11 +19,13 @@ from hdl.accel.qm.function import FunctionState
 from hdl.accel.qm.mailbox import MailboxUnit
 from hdl.accel.qm.registers import ADDR_WIDTH, DeviceRegisters
 from hdl.accel.qm.scheduler import Scheduler
-from hdl.accel.streams import DATA_BITS, AcceleratorInterrupts
+from hdl.accel.streams import BURST_BEATS, DATA_BITS, AcceleratorInterrupts
 from hdl.axi import AXI4, AXI4Lite, StreamUser
 from hdl.layouts import layout
 from hdl.streams import ADDR_BITS
 from spec.qm import AEQE, CQC, EQE, SQC, AeqeType
+
+MAX_PROBES = BUFFER_BEATS // BURST_BEATS
 
 
 def has_work(row):
@@ -81,7 +84,9 @@ class Accelerator(wiring.Component):
         m.submodules.eq = self.eq = EventQueue(queues=queues, number=EQE.cq_num)
         m.submodules.aeq = self.aeq = EventQueue(
             queues=queues, number=AEQE.queue, fixed=AEQE.pack(type=AeqeType.CQE_ERROR))
-        self.lanes = [Lane(queues=queues) for _ in range(self.config.lanes)]
+        # The TBU keeps slots for mailbox and scheduler even if all lanes wait for translations.
+        probes = max(1, min(MAX_PROBES, (self.config.tbu_slots - 2) // self.config.lanes))
+        self.lanes = [Lane(queues=queues, probes=probes) for _ in range(self.config.lanes)]
         for n, lane in enumerate(self.lanes):
             m.submodules[f"lane{n}"] = lane
         wiring.connect(m, wiring.flipped(self.dev), self.registers.bus)

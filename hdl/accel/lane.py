@@ -17,7 +17,12 @@ class Lane(wiring.Component):
 
     A failed access stops the job: nothing more is begun, what is under way is waited for, and the
     error type says whether the source or the destination failed. Bytes of the destination before
-    the failure may have been written. A job whose accesses stall waits, and nobody else does.
+    the failure may have been written. A job whose reads stall waits, and nobody else does.
+
+    Parameters
+    ----------
+    probes
+        See `Gather`.
 
     Members
     -------
@@ -27,7 +32,8 @@ class Lane(wiring.Component):
         The job's own accesses to memory, in the space of the job.
     """
 
-    def __init__(self, *, queues: int):
+    def __init__(self, *, queues: int, probes: int):
+        self.probes = probes
         self.job_layout = job_layout(queues)
         super().__init__({
             "job": In(stream.Signature(self.job_layout)),
@@ -38,7 +44,7 @@ class Lane(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         clear, halt, sent = Signal(), Signal(), Signal(2)
-        m.submodules.gather = gather = ResetInserter(clear)(Gather())
+        m.submodules.gather = gather = ResetInserter(clear)(Gather(self.probes))
         m.submodules.scatter = scatter = ResetInserter(clear)(Scatter())
         m.submodules.engine = engine = ResetInserter(clear)(CopyEngine())
         wiring.connect(m, gather.read, wiring.flipped(self.read))

@@ -31,6 +31,12 @@ class Gather(wiring.Component):
     Reads run ahead of the chunks by up to `BUFFER_BEATS` beats; their answers are always taken at
     once. Reset between transfers (the lane does) also drops what was left of a failed one.
 
+    Parameters
+    ----------
+    probes : int
+        Bursts that may be under way to a page that has not answered yet: a page whose translation
+        stalls must not fill the TBU's slots, which other queues need.
+
     Members
     -------
     segment, chunk, read
@@ -43,7 +49,8 @@ class Gather(wiring.Component):
         No read is under way.
     """
 
-    def __init__(self):
+    def __init__(self, probes: int = BUFFER_BEATS // BURST_BEATS):
+        self.probes = probes
         super().__init__({
             "segment": In(stream.Signature(Segment)), "chunk": Out(stream.Signature(Chunk)),
             "read": Out(ReadPort()), "halt": In(1), "error": Out(1), "idle": Out(1),
@@ -71,7 +78,8 @@ class Gather(wiring.Component):
             to_boundary.eq(BURST_BEATS - req.payload.addr[4:8]),
             count.eq(Mux(left < to_boundary, left, to_boundary)),
             req.payload.len.eq(count - 1),
-            req.valid.eq((left != 0) & (reserved <= BUFFER_BEATS - BURST_BEATS) & ~self.halt),
+            req.valid.eq((left != 0) & (reserved <= BUFFER_BEATS - BURST_BEATS) & ~self.halt
+                         & self.page_may_be_asked(m, asked, under_way)),
             asked.eq(req.valid & req.ready),
             segment.ready.eq((left == 0) & spans.w_rdy),
             spans.w_en.eq(segment.valid & segment.ready),
@@ -93,6 +101,25 @@ class Gather(wiring.Component):
             reserved.eq(reserved + grant - (beats.r_en & beats.r_rdy)),
             under_way.eq(under_way + grant - self.read.beat.valid),
         ]
+
+    def page_may_be_asked(self, m, asked, under_way):
+        """Whether the page of the next burst has answered before, or may be probed."""
+        number, beat = self.read.req.payload.addr[12:], self.read.beat
+        page, known = Signal.like(number), Signal()   # of the last burst
+        answered = Signal(init=1)                     # the last burst's page
+        ahead = Signal.like(under_way)                # beats that come before that page's first
+        sent, probing = Signal(range(self.probes + 1)), Signal(range(self.probes + 1))
+        other = ~known | (page != number)
+        m.d.comb += probing.eq(Mux(answered, 0, sent))
+        with m.If(beat.valid):
+            m.d.sync += [ahead.eq(ahead - 1), answered.eq(answered | (ahead == 0))]
+        with m.If(asked):
+            m.d.sync += [page.eq(number), known.eq(1)]
+            with m.If(other):
+                m.d.sync += [answered.eq(0), ahead.eq(under_way - beat.valid), sent.eq(probing + 1)]
+            with m.Elif(~answered):
+                m.d.sync += sent.eq(probing + 1)
+        return (answered & ~other) | (probing < self.probes)
 
     def receive(self, m, beats) -> None:
         beat = self.read.beat

@@ -22,8 +22,8 @@ SID, SSID = 0x18, 5
 class Mover(wiring.Component):
     """Gather to scatter over one master, and a reset between transfers."""
 
-    def __init__(self):
-        self.gather, self.scatter = Gather(), Scatter()
+    def __init__(self, probes):
+        self.gather, self.scatter = Gather(probes), Scatter()
         self.master = MemoryMaster(sid=SID, reads=1, writes=1)
         super().__init__({
             "source": In(stream.Signature(Segment)),
@@ -52,11 +52,12 @@ def segments(pieces):
             for n, (addr, length) in enumerate(pieces)]
 
 
-def simulate(transfers, memory, **timing):
+def simulate(transfers, memory, *, probes=8, hold=(), **timing):
     """Run (source pieces, destination pieces) transfers; the cycles each took and the bus."""
-    dut = Mover()
+    dut = Mover(probes)
     bus = AxiMemory(dut.axi, memory, **timing)
-    cycles = []
+    bus.hold.update(hold)
+    cycles, held = [], []
 
     async def feed(ctx, port, pieces):
         """Offer the pieces until the transfer is cleared."""
@@ -80,6 +81,10 @@ def simulate(transfers, memory, **timing):
             await feed(ctx, dut.source, pieces)
 
     async def control(ctx):
+        if hold:
+            await ctx.tick().repeat(200)
+            held.append(sum(access.addr // PAGE == 1 for access in bus.log))
+            bus.hold.clear()
         for _ in transfers:
             start = bus.cycle
             await ctx.tick().until(dut.scatter.finished | dut.gather.error | dut.scatter.error)
@@ -102,7 +107,7 @@ def simulate(transfers, memory, **timing):
     sim.add_testbench(bus.run, background=True)
     sim.run()
     assert len(cycles) == len(transfers)
-    return cycles, bus
+    return cycles + held, bus
 
 
 def filled(seed=1, size=8 * PAGE):
@@ -162,6 +167,14 @@ def test_throughput(offset):
     length = 2 * PAGE
     cycles, = check([([(offset, length)], [(0x10003, length)])], stall=0, latency=40)
     assert length / 16 / (cycles - 2 * 45) > 0.9
+
+
+@pytest.mark.parametrize("probes", [1, 3])
+def test_a_page_that_does_not_answer_is_only_probed(probes):
+    """Page 1 waits: no more than `probes` bursts go there until it answers."""
+    _, asked = check([([(0x800, 2 * PAGE)], [(0x10003, 2 * PAGE)])], probes=probes,
+                     hold={(SSID, 1)}, stall=0, latency=10)
+    assert asked == probes
 
 
 @pytest.mark.parametrize("poison", [1, 0x20])
