@@ -13,6 +13,7 @@ from sim import cache, library
 from sim.harness import HALF_PERIOD_NS, harness
 from sim.ports import Ports
 from sim.process import run_tool
+from sim.settle import settle
 from sim.toolchain import COCOTB_LIBS, NATIVE, SIMULATORS, ToolError, find, verilator_root, versions
 
 EXECUTABLE = "tb_top"
@@ -21,7 +22,7 @@ _MAIN = NATIVE / "verilator" / "main.cpp"
 
 # What Amaranth's Verilog raises under -Wall; UNOPTFLAT and LATCH stay fatal.
 _WAIVED = ("CASEINCOMPLETE", "PROCASSINIT", "UNUSEDSIGNAL", "WIDTHEXPAND", "DECLFILENAME",
-           "ASCRANGE")
+           "ASCRANGE", "WIDTHTRUNC", "CMPCONST", "CASEOVERLAP")
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,9 @@ def build(verilog: str, sim: str, *, waves: bool = False, optimize: str = "-O2",
     bench = harness(ports, sim, external)
     native = library.directory()
     if sim == "icarus":
-        key = cache.key_of(sim, versions(sim), verilog, bench)
-        directory = cache.entry(f"icarus-{key}", lambda d: _icarus(d, verilog, bench))
+        settled = settle(verilog)
+        key = cache.key_of(sim, versions(sim), settled, bench)
+        directory = cache.entry(f"icarus-{key}", lambda d: _icarus(d, settled, bench))
         return Build(sim, directory, ports, waves=True)
     control = _control(ports, external)
     flags = _verilator_flags(waves, external)
