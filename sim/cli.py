@@ -9,6 +9,7 @@ import click
 
 # name -> "module:function"; imported when used, so that `--help` is quick.
 COMMANDS = {
+    "demo": ("sim.demo.command", "Four applications share the accelerator on real RTL."),
     "explain": ("sim.explain", "Every step of one translation, and the rule that decides it."),
     "replay": ("sim.replay.command", "Replay a capture on the model or the RTL."),
 }

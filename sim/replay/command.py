@@ -68,7 +68,7 @@ def replay(capture: Capture, dut: str = "model", sim: str = "verilator", seed: i
     if dut == "model":
         answers = dut_model.answers(capture, *dut_model.machine(capture), pnu)
     else:
-        from sim.replay import dut_rtl  # builds and simulates: only when asked for
+        from sim.replay import dut_rtl  # the RTL: only when asked for
         answers, cycles = dut_rtl.answers(capture, sim, seed, waves, pnu)
         verdict.cycles = cycles
     for probe, got in track(answers, total=len(capture.probes), description=capture.name,

@@ -1,0 +1,1 @@
+"""What runs inside the simulators: coroutine functions called with a `tb.env.Env`."""

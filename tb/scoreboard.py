@@ -1,0 +1,151 @@
+"""Every transaction of the RTL against the golden model, while the tables stand still.
+
+The RTL's trace says how each transaction left a TBU; the memory ports say what reached memory; the
+Event queue says what was recorded. The model answers each transaction on the same memory, without
+touching it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hdl.streams import Outcome
+from pymodel.memory import Memory
+from pymodel.reader import MemoryReader, PreviewReader
+from pymodel.state import SmmuState
+from pymodel.transaction import Ending, Result, Transaction
+from pymodel.translate import translate
+from sim.explain import access, outcome
+from sim.replay.expect import decode
+from sim.text import steps_text
+from spec.impl import Implementation
+from tb.memory_port import MemoryAccess
+from tb.samplers import TraceEntry
+
+
+def _code(member: Any) -> int:
+    return int(member.value)
+
+
+TRANSLATED, ABORT, RAZWI = _code(Outcome.TRANSLATED), _code(Outcome.ABORT), _code(Outcome.RAZWI)
+
+
+@dataclass
+class Tally:
+    """What one (StreamID, SubstreamID) did. Cycles are those of its trace records."""
+
+    transactions: int = 0
+    bytes: int = 0
+    hits: int = 0
+    walks: int = 0
+    first: int = 0
+    last: int = 0
+
+    def add(self, entry: TraceEntry) -> None:
+        self.first = self.first if self.transactions else entry.cycle
+        self.last = entry.cycle
+        self.transactions += 1
+        self.hits += entry.hit
+        self.walks += not entry.hit
+        if entry.outcome == TRANSLATED:
+            self.bytes += (entry.len + 1) << entry.size
+
+
+@dataclass
+class Scoreboard:
+    """Checks trace records as they are handed over.
+
+    Members
+    -------
+    state
+        Register values in effect; set it whenever software changes them.
+    transactions, agree
+        Counts so far. `failures` holds the text of every disagreement.
+    tallies
+        Per (StreamID, SubstreamID or None).
+    """
+
+    impl: Implementation
+    memory: Memory
+    state: SmmuState
+    transactions: int = 0
+    agree: int = 0
+    failures: list[str] = field(default_factory=list)
+    tallies: dict[tuple[int, int | None], Tally] = field(
+        default_factory=lambda: defaultdict(Tally))
+    outcomes: Counter[str] = field(default_factory=Counter)
+    due: Counter[bytes] = field(default_factory=Counter)
+
+    def check(self, trace: Iterable[TraceEntry], accesses: Iterable[MemoryAccess]) -> None:
+        """Judge the transactions of one TBU. `accesses` is what its memory port saw since the
+        last call: for each AXI id and direction, the translated transactions in order."""
+        reached: dict[tuple[int, bool], deque[MemoryAccess]] = defaultdict(deque)
+        for item in accesses:
+            reached[item.id, item.write].append(item)
+        for entry in trace:
+            txn = transaction(entry)
+            result = self._model(txn)
+            self.transactions += 1
+            self.tallies[txn.sid, txn.ssid].add(entry)
+            self.outcomes[result.ending.value] += 1
+            if result.event is not None:
+                self.due[result.event] += 1
+            why = _differences(entry, result)
+            if entry.outcome == TRANSLATED:
+                queue = reached[entry.axid, txn.write]
+                seen = queue.popleft().addr if queue else None
+                if seen != entry.pa:
+                    why.append(f"memory saw {'nothing' if seen is None else hex(seen)} for it")
+            if why:
+                self._fail(entry, txn, why)
+            else:
+                self.agree += 1
+        self.failures += [f"memory saw an access that no transaction made: {item}"
+                          for queue in reached.values() for item in queue]
+
+    def events(self, records: Iterable[bytes]) -> None:
+        """Records the RTL wrote since the last call; all that are due must be there, no others."""
+        seen = Counter(records)
+        self.failures += [f"event not written ({n}x): {decode(record)}"
+                          for record, n in (self.due - seen).items()]
+        self.failures += [f"event not due ({n}x): {decode(record)}"
+                          for record, n in (seen - self.due).items()]
+        self.due.clear()
+
+    def verify(self) -> None:
+        """AssertionError with the first disagreements, if there are any."""
+        shown = "\n".join(self.failures[:3])
+        assert not self.failures, f"{len(self.failures)} disagreements with the model:\n{shown}"
+
+    def _model(self, txn: Transaction, *, explain: bool = False) -> Result:
+        reader = PreviewReader(MemoryReader(self.memory))
+        return translate(self.impl, self.state, reader, txn, explain=explain)
+
+    def _fail(self, entry: TraceEntry, txn: Transaction, why: list[str]) -> None:
+        result = self._model(txn, explain=True)
+        self.failures.append(
+            f"cycle {entry.cycle}: {access(txn)}: {'; '.join(why)}\n{entry}\n"
+            f"the model: {outcome(result)}\n{steps_text(result.steps).plain}")
+
+
+def transaction(entry: TraceEntry) -> Transaction:
+    """The client's transaction that a trace record describes."""
+    return Transaction(sid=entry.sid, ssid=entry.ssid if entry.ssv else None, addr=entry.addr,
+                       write=not entry.rnw, pnu=bool(entry.pnu), ind=bool(entry.ind),
+                       size=1 << entry.size)
+
+
+_OUTCOMES = {Ending.TRANSLATED: (TRANSLATED, 0), Ending.BYPASS: (TRANSLATED, 1),
+             Ending.ABORT: (ABORT, 0), Ending.RAZWI: (RAZWI, 0)}
+
+
+def _differences(entry: TraceEntry, result: Result) -> list[str]:
+    want, bypass = _OUTCOMES[result.ending]
+    if entry.outcome != want or (want == TRANSLATED and entry.bypass != bypass):
+        return [f"the RTL ended it otherwise (outcome {entry.outcome}, bypass {entry.bypass})"]
+    if want == TRANSLATED and entry.pa != result.pa:
+        return [f"the RTL's address is {entry.pa:#x}"]
+    return []
