@@ -138,3 +138,7 @@ class SharedMemory(_Ram):
             return False
         self.write(address, new.to_bytes(8, "little"))
         return True
+
+    def plain(self) -> SharedMemory:
+        """The same bytes without injected errors: what whoever sets memory up writes through."""
+        return SharedMemory(self._buffer, self.base)

@@ -134,7 +134,7 @@ class World:
         split = effective_split(self._split)
         number, low = sid >> split, sid & ((1 << split) - 1)
         if number not in self._l2:
-            span = split + 1 if self.rng.random() < 0.8 else self.rng.randrange(16)
+            span = split + 1 if self.rng.random() < 0.9 else self.rng.randrange(16)
             table = self.pages.contiguous(STE_BYTES << split, STE_BYTES << split)
             self.memory.write(self._strtab + L1STD_BYTES * number,
                               L1STD.make(Span=span, L2Ptr=table).to_bytes())
@@ -186,7 +186,7 @@ class World:
             TBI0=rng.randrange(2), HAD0=rng.randrange(2), EPD0=rng.random() < 0.05,
             ASID=self._asid, ASET=1, MAIR0=rng.getrandbits(32), MAIR1=rng.getrandbits(32),
             **fields)
-        if rng.random() < 0.08:
+        if rng.random() < 0.05:
             cd = rng.choice((cd.replace(V=0), cd.replace(T0SZ=15), cd.replace(T0SZ=40),
                              cd.replace(TG0=3), cd.replace(AA64=0)))
         self.memory.write(address, cd.to_bytes())
@@ -223,14 +223,16 @@ class World:
     def access(self) -> Transaction:
         """One access of 1 to 16 aligned bytes, more often than not to something mapped."""
         rng = self.rng
-        stream = rng.choice(self.streams)
-        sid = stream.sid if rng.random() < 0.95 else rng.getrandbits(LOG2_STREAMS + 1)
+        useful = [s for s in self.streams if s.contexts and s.ste.V]
+        stream = rng.choice(useful if useful and rng.random() < 0.8 else self.streams)
+        sid = stream.sid if rng.random() < 0.97 else rng.getrandbits(LOG2_STREAMS + 1)
         context = rng.choice(stream.contexts) if stream.contexts else None
-        ssid: int | None = context.ssid if context else rng.getrandbits(3)
+        substreams = stream.ste.S1CDMax and context is not None
+        ssid = context.ssid if substreams and context else None
         draw = rng.random()
-        if draw < 0.15:
+        if draw < 0.1:
             ssid = None
-        elif draw < 0.2:
+        elif draw < 0.15:
             ssid = rng.getrandbits(rng.choice((3, 6, 20)))
         size = rng.choice((1, 2, 4, 8, 8, 16, 16))
         write = rng.random() < 0.4

@@ -40,7 +40,7 @@ def command(sim: str, preset: str, path: Path, seed: int, waves: bool, as_json: 
     """
     if not path.stat().st_size:
         raise click.BadParameter(f"{path} is empty", param_hint="--file")
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
     config = Config.preset(preset)
     start = time.monotonic()
     with console.status(f"building {preset} for {sim} (minutes the first time)"):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pymodel.state import SmmuState
 from sim.demo.scenario import SOURCE, Scenario
 from spec.events import Event
-from spec.registers import CR0ACK, CR2, GBPA, STRTAB_BASE, STRTAB_BASE_CFG
 from tb.bus import CocotbBus
 from tb.env import Env
+from tb.machine import register_state
 from tb.scoreboard import Scoreboard
 
 LATENCY = 10  # cycles from a memory port's address to its first data
@@ -26,7 +25,7 @@ async def demo(env: Env) -> dict[str, Any]:
     data = Path(env.params["file"]).read_bytes()
     scenario = Scenario(bus, sid, data, lambda text: print(f"demo: {text}", flush=True))
     story = await scenario.prepare()
-    board = Scoreboard(scenario.smmu.impl, env.mem, await smmu_state(env))
+    board = Scoreboard(scenario.smmu.impl, env.mem, await register_state(env))
     await scenario.copy(story)
     settle(env, board, [])
     await scenario.intrude(story)
@@ -42,15 +41,6 @@ async def demo(env: Env) -> dict[str, Any]:
         "transactions": board.transactions, "agree": board.agree, "failures": board.failures,
         "cycles": env.cycles,
     }
-
-
-async def smmu_state(env: Env) -> SmmuState:
-    """The register values in effect, read from the RTL."""
-    read = env.cfg.read32
-    return SmmuState.from_registers(
-        cr0=await read(CR0ACK.OFFSET), cr2=await read(CR2.OFFSET), gbpa=await read(GBPA.OFFSET),
-        strtab_base=await env.cfg.read64(STRTAB_BASE.OFFSET),
-        strtab_base_cfg=await read(STRTAB_BASE_CFG.OFFSET))
 
 
 def settle(env: Env, board: Scoreboard, events: list[Event]) -> None:

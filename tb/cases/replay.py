@@ -17,7 +17,7 @@ from tb.samplers import TraceEntry
 from tb.scoreboard import ABORT, RAZWI
 
 BATCH = 32
-GAP = 128  # cycles between probes: an event is written well within, so its cycle says whose it is
+GAP = 32  # cycles between probes: an event is written well within, so its cycle says whose it is
 CLIENT = 0
 TRIES = 10_000
 
