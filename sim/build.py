@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,3 +139,4 @@ def _verilator(directory: Path, sources: dict[str, str], flags: list[str], optim
               "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}"],
              cwd=directory, env=env)
     (directory / "obj" / EXECUTABLE).rename(directory / EXECUTABLE)
+    shutil.rmtree(directory / "obj")

@@ -73,7 +73,7 @@ def run(build: Build, case: str, *, seed: int = 1, params: dict[str, Any] | None
     params
         Handed to the case as `env.params`; JSON.
     preset
-        Only names the configuration in the command that reproduces the run.
+        Names the design in the command that reproduces the run: a preset or a Verilog file.
     timeout
         Wall-clock seconds after which the simulator is killed.
     external

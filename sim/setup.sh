@@ -18,8 +18,9 @@ command -v iverilog >/dev/null || missing="$missing iverilog"
 command -v g++ >/dev/null || missing="$missing g++"
 command -v make >/dev/null || missing="$missing make"
 command -v flock >/dev/null || missing="$missing util-linux"
-# Verilator's FST writer compiles against zlib.
+# Verilator's FST writer compiles against zlib and lz4.
 echo '#include <zlib.h>' | g++ -E -x c++ - >/dev/null 2>&1 || missing="$missing zlib1g-dev"
+echo '#include <lz4.h>' | g++ -E -x c++ - >/dev/null 2>&1 || missing="$missing liblz4-dev"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 # cocotb embeds Python in the simulators, which takes the shared library.
 "$python" - <<'EOF' || missing="$missing libpython3-dev"
