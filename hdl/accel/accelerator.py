@@ -159,6 +159,7 @@ class Accelerator(wiring.Component):
             mailbox.pending.eq(self.scheduler.eligible), mailbox.busy.eq(self.scheduler.busy),
             self.doorbell.sq_open.eq(sq.open), self.doorbell.cq_open.eq(cq.open),
             self.doorbell.draining.eq(mailbox.draining),
+            self.doorbell.writing.eq(completion.writing),
             completion.sq_open.eq(sq.open), completion.cq_open.eq(cq.open),
             self.scheduler.eligible.eq(sq.open & sq.flag & cq.open & cq.flag),
         ]

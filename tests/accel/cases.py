@@ -349,6 +349,32 @@ async def _cqe(bench, driver, index):
     return any(bench.memory.read(driver.cq(0) + 16 * index, 16))
 
 
+async def stopped_bus_master(b: Bench) -> None:
+    """While the bus master is stopped, registers and doorbells still answer; then all goes on."""
+    d = b.driver
+    await d.bring_up()
+    for queue in range(3):
+        await d.start(queue)
+        await d.submit(queue, copy_bd(DATA, DATA + 0x1000 * (queue + 1), 300))
+    await d.complete(0, c_flag=1)
+    await d.set(MASTER_GLOBAL_CTRL, 1)
+    await d.until(lambda: d.get(TRANS_RETURN))
+    for queue in range(3):
+        await d.submit(queue, copy_bd(DATA, DATA + 0x1000 * (queue + 1), 300))
+        await d.ring(queue, CQ, d.head[queue], c_flag=1)
+        for _ in range(3):
+            await b.bus.wait()
+    await d.events()
+    assert await d.get(IN_IDLE_ST) == 0
+    log = len(b.log)
+    for _ in range(5):
+        await b.bus.wait()
+    assert len(b.log) == log
+    await d.set(MASTER_GLOBAL_CTRL, 0)
+    for queue in (0, 1, 1, 2, 2):
+        assert (await d.complete(queue)).error_type == ErrorType.OK
+
+
 # Each case with the depth of its rings.
 CASES: dict[Case, int] = {
     probe_and_registers: 8,
@@ -360,4 +386,5 @@ CASES: dict[Case, int] = {
     unreadable_ring_and_unwritable_cq: 8,
     a_waiting_queue_blocks_nobody_and_stop_waits_for_it: 8,
     full_completion_queue_holds_the_queue: 4,
+    stopped_bus_master: 8,
 }

@@ -8,6 +8,7 @@ from hdl.accel.dma.single import BeatWriter
 from hdl.accel.jobs import done_layout
 from hdl.accel.streams import BEAT_BYTES, DATA_BITS, ContextPort, WritePort
 from hdl.layouts import layout
+from hdl.streams import ADDR_BITS
 from spec.qm import CQC, CQE, CQE_BYTES
 from spec.sec import BD3, STATUS_OFFSET, DoneFlag, ErrorType
 
@@ -22,8 +23,8 @@ RESULT = data.FlexibleLayout(DATA_BITS, {   # the result fields, inside the beat
 class Completion(wiring.Component):
     """One finished job after the other; each write is visible before the next (reference 2.7).
 
-    The CQC stays taken while the CQE is written, so a CQ doorbell never sees a tail that is
-    behind memory. A queue that was reloaded or forgotten in the meantime gets nothing.
+    The CQC is not kept while the CQE is written, so that a write that waits never holds up a
+    doorbell. A queue that was reloaded or forgotten in the meantime gets nothing.
 
     Members
     -------
@@ -37,6 +38,8 @@ class Completion(wiring.Component):
         Pulse for `number`: the CQ was armed.
     lost
         Pulse for `number`: its CQE could not be written; the queue must be closed.
+    writing
+        The queue whose CQE may be visible, but is not in the tail yet.
     retire, number
         Pulse: the job of queue `number` has ended.
     bus_error
@@ -49,8 +52,8 @@ class Completion(wiring.Component):
             "done": In(stream.Signature(done_layout(queues))),
             "sq_open": In(queues), "cq_open": In(queues),
             "context": Out(ContextPort(layout(CQC), queues)), "write": Out(WritePort()),
-            "want_event": Out(1), "lost": Out(1), "retire": Out(1), "number": Out(range(queues)),
-            "bus_error": Out(1),
+            "want_event": Out(1), "lost": Out(1), "writing": Out(queues),
+            "retire": Out(1), "number": Out(range(queues)), "bus_error": Out(1),
         })
 
     def elaborate(self, platform):
@@ -60,7 +63,10 @@ class Completion(wiring.Component):
         done, context = self.done, self.context
         sq_open = self.sq_open.bit_select(self.number, 1)
         cq_open = self.cq_open.bit_select(self.number, 1)
+        writing, phase, cqe_addr = Signal(), Signal(), Signal(ADDR_BITS)
+        row = context.row
         m.d.comb += [
+            self.writing.bit_select(self.number, 1).eq(writing),
             self.number.eq(done.payload.queue), context.queue.eq(self.number),
             self.bus_error.eq(writer.done & writer.error),
         ]
@@ -77,21 +83,31 @@ class Completion(wiring.Component):
                 m.next = "TAKE"
             with m.State("TAKE"):
                 m.d.comb += context.req.eq(cq_open)
+                m.d.sync += [
+                    cqe_addr.eq(Cat(row.base_l, row.base_h) + Cat(Const(0, LOG2_CQE), row.tail)),
+                    phase.eq(row.phase),
+                ]
                 with m.If(~cq_open):
                     m.next = "RETIRE"
                 with m.Elif(context.ready):
                     m.next = "CQE"
             with m.State("CQE"):
-                m.d.comb += context.req.eq(1)
-                row = context.row
-                self.put(m, writer, 1, Cat(row.base_l, row.base_h)
-                         + Cat(Const(0, LOG2_CQE), row.tail), self.cqe(m))
+                m.d.comb += writing.eq(1)
+                self.put(m, writer, 1, cqe_addr, self.cqe(m, phase))
                 with m.If(writer.request.ready):
                     m.next = "CQE WAIT"
             with m.State("CQE WAIT"):
-                m.d.comb += context.req.eq(1)
+                m.d.comb += [writing.eq(1), self.lost.eq(writer.done & writer.error)]
                 with m.If(writer.done):
-                    self.advance(m, writer.error)
+                    m.next = "COUNT"
+                    with m.If(writer.error):
+                        m.next = "RETIRE"
+            with m.State("COUNT"):
+                m.d.comb += [writing.eq(1), context.req.eq(cq_open)]
+                with m.If(~cq_open):
+                    m.next = "RETIRE"
+                with m.Elif(context.ready):
+                    self.advance(m)
                     m.next = "RETIRE"
             with m.State("RETIRE"):
                 m.d.comb += [self.retire.eq(1), done.ready.eq(1)]
@@ -115,24 +131,27 @@ class Completion(wiring.Component):
         ]
         return word
 
-    def cqe(self, m):
+    def cqe(self, m, phase):
         """The CQE at the CQ's tail."""
         word = Signal(layout(CQE))
         m.d.comb += [
             word.sq_head.eq(self.done.payload.index), word.sq_num.eq(self.number),
-            word.phase.eq(self.context.row.phase),
+            word.phase.eq(phase),
         ]
         return word
 
-    def advance(self, m, error) -> None:
-        """The CQE is visible: count it, and ask for an event if the CQ was armed (one-shot)."""
+    def advance(self, m) -> None:
+        """The CQE is visible: count it, and ask for an event if the CQ was armed (one-shot).
+
+        Software that was quick enough to acknowledge it already needs no event.
+        """
         row, new = self.context.row, self.context.new_row
         at_end = row.tail == row.depth_minus_1
+        unread = row.head != new.tail
         m.d.comb += [
             new.eq(row),
             new.tail.eq(Mux(at_end, 0, row.tail + 1)),
             new.tail_wrap.eq(row.tail_wrap ^ at_end), new.phase.eq(row.phase ^ at_end),
-            new.c_flag.eq(0),
-            self.context.write.eq(~error),
-            self.want_event.eq(row.c_flag & ~error), self.lost.eq(error),
+            new.c_flag.eq(row.c_flag & ~unread),
+            self.context.write.eq(1), self.want_event.eq(row.c_flag & unread),
         ]

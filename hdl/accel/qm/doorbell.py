@@ -1,6 +1,6 @@
 """Takes doorbells: which count, which are dropped, and what they change."""
 
-from amaranth import Module, Signal, unsigned
+from amaranth import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -45,6 +45,8 @@ class DoorbellUnit(wiring.Component):
         Tables, and the queues that listen.
     draining
         Queues that take no more SQEs.
+    writing
+        Queues whose next CQE may be visible already.
     eq, aeq
         New heads for the event queues.
     want_event
@@ -60,6 +62,7 @@ class DoorbellUnit(wiring.Component):
             "sq": Out(ContextPort(layout(SQC), queues)),
             "cq": Out(ContextPort(layout(CQC), queues)),
             "sq_open": In(queues), "cq_open": In(queues), "draining": In(queues),
+            "writing": In(queues),
             "eq": Out(stream.Signature(16)), "aeq": Out(stream.Signature(16)),
             "want_event": Out(1), "number": Out(range(queues)), "random_invalid": Out(1),
         })
@@ -131,7 +134,9 @@ class DoorbellUnit(wiring.Component):
         """CQ: index is the new head; c_flag asks for one event, now or at the next CQE."""
         accepted = self.accept(m, self.cq, word)
         row, new = self.cq.row, self.cq.new_row
-        waiting = row.tail != word.index
+        after = Mux(row.tail == row.depth_minus_1, 0, row.tail + 1)
+        waiting = (row.tail != word.index) & ~(
+            self.writing.bit_select(self.number, 1) & (word.index == after))
         m.d.comb += [
             new.head.eq(word.index), new.head_wrap.eq(row.head_wrap ^ (word.index < row.head)),
             new.c_flag.eq(word.c_flag & ~waiting),

@@ -33,7 +33,7 @@ class EventQueue(wiring.Component):
     want
         Pulses, one bit per queue.
     doorbell
-        New head. Taken between two writes.
+        New head.
     context, load
         The context as a dump shows it; `load` replaces it by `new_context`.
     forget
@@ -78,12 +78,15 @@ class EventQueue(wiring.Component):
             m.d.sync += context.tail.eq(tail)
             with m.If(tail == 0):
                 m.d.sync += context.phase.eq(~context.phase)
-        rung = self.take_doorbell(m, idle, valid)
+        rung = self.take_doorbell(m, valid)
         with m.If(self.load):
             m.d.sync += [context.eq(self.new_context), valid.eq(1)]
         with m.If(self.forget):
             m.d.sync += valid.eq(0)
-        self.interrupt(m, written, rung)
+        # Software may acknowledge an entry before its write is answered.
+        head = Mux(rung, self.doorbell.payload, context.head)
+        left = (head != Mux(written, tail, context.tail)) & ~(~idle & (head == tail))
+        self.interrupt(m, written | rung, rung, left)
         return m
 
     def write_entries(self, m, writer, may_write, valid):
@@ -112,29 +115,27 @@ class EventQueue(wiring.Component):
             m.d.sync += idle.eq(1)
         return idle
 
-    def take_doorbell(self, m, idle, valid):
+    def take_doorbell(self, m, valid):
         """Move the head; 1 in the cycle of a doorbell that counts."""
         doorbell, context = self.doorbell, self.context
         rung = Signal()
         m.d.comb += [
-            doorbell.ready.eq(idle),
-            rung.eq(doorbell.valid & idle & valid & (doorbell.payload <= context.depth_minus_1)),
+            doorbell.ready.eq(1),
+            rung.eq(doorbell.valid & valid & (doorbell.payload <= context.depth_minus_1)),
         ]
         with m.If(rung):
             m.d.sync += context.head.eq(doorbell.payload)
         return rung
 
-    def interrupt(self, m, written, rung) -> None:
+    def interrupt(self, m, moved, rung, left) -> None:
+        """After head or tail `moved`, the source says whether entries are `left`."""
         source, mask = Signal(), Signal(init=1)
-        left = self.doorbell.payload != self.context.tail
         lifted = self.mask.write & mask & ~self.mask.data[0]
         m.d.comb += [
             self.source.value.eq(source), self.mask.value.eq(mask),
-            self.irq.eq((written & ~source & ~mask) | (rung & left & ~mask) | (lifted & source)),
+            self.irq.eq((moved & left & ~mask & (rung | ~source)) | (lifted & source)),
         ]
-        with m.If(written):
-            m.d.sync += source.eq(1)
-        with m.Elif(rung):
+        with m.If(moved):
             m.d.sync += source.eq(left)
         with m.Elif((self.source.write & self.source.data[0]) | self.forget):
             m.d.sync += source.eq(0)
