@@ -1,0 +1,18 @@
+"""The whole design, generated and built, on both simulators."""
+
+import pytest
+
+from hdl.config import Config
+from sim.dut import build_dut
+from sim.runner import run
+
+CASES = ("bypass", "translate")
+SIMULATORS = [pytest.param("verilator", marks=pytest.mark.verilator),
+              pytest.param("icarus", marks=pytest.mark.icarus)]
+
+
+@pytest.mark.parametrize("sim", SIMULATORS)
+@pytest.mark.parametrize("case", CASES)
+def test_smoke(sim, case):
+    build = build_dut(Config.preset("tiny"), sim)
+    run(build, f"tests.rtl.smoke_cases:{case}", preset="tiny").check()
