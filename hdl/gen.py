@@ -17,7 +17,7 @@ from amaranth.hdl import Fragment
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
-from hdl.config import Config
+from hdl.config import Config, ConfigError
 from hdl.top import Substream
 
 TOP = "substream"
@@ -59,5 +59,16 @@ def signature_ports(component: wiring.Component) -> dict[str, tuple]:
     return ports
 
 
+def main(arguments: list[str]) -> int:
+    """Command line: the preset, `base` by default. 2 for a preset that does not exist."""
+    try:
+        config = Config.preset(*arguments[:1] or ["base"])
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    sys.stdout.write(verilog(config)[0])
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(verilog(Config.preset(sys.argv[1] if len(sys.argv) > 1 else "base"))[0])
+    sys.exit(main(sys.argv[1:]))
