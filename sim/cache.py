@@ -43,6 +43,9 @@ def entry(name: str, make: Callable[[Path], None], *, cache: Path = CACHE) -> Pa
         draft = cache / f"{name}.draft"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
-        make(draft)
-        os.rename(draft, final)
+        try:
+            make(draft)
+            os.rename(draft, final)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     return final
