@@ -72,7 +72,8 @@ class Translator(wiring.Component):
         m.submodules.contexts = self._contexts = Contexts(self.walks)
         m.submodules.lifetimes = self._lifetimes = Lifetimes(self.walks)
         m.submodules.collector = self._collector = Collector(bits)
-        m.submodules.again = self._again = fifo.SyncFIFO(width=bits, depth=self.walks)
+        m.submodules.again = self._again = fifo.SyncFIFO(
+            width=bits, depth=self.walks + 1)  # a step may take from it and add to it
         m.submodules.faulted = self._faulted = fifo.SyncFIFO(width=bits, depth=self.walks)
         m.submodules.updates = self._updates = Updates(self.walks)
         m.submodules.report = self._report = FaultReport(self.impl)
