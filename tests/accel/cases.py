@@ -342,6 +342,10 @@ async def full_completion_queue_holds_the_queue(b: Bench) -> None:
     assert b.memory.read(d.cq(0) + 16 * 3, 16) == bytes(16)
     await d.complete(0)
     await d.until(lambda: _cqe(b, d, 3))
+    first = b.memory.read(d.cq(0), 16)
+    for _ in range(10):
+        await b.bus.wait()
+    assert b.memory.read(d.cq(0), 16) == first   # full again, at another place
     assert (await d.mailbox(MailboxCommand.STOP_QP, 0)).status == 0
 
 
