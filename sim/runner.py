@@ -88,6 +88,7 @@ def run(build: Build, case: str, *, seed: int = 1, params: dict[str, Any] | None
                "ports": [(p.name, p.output, p.width) for p in build.ports.ports]}
     env = {**simulator_environment(), "SUBSTREAM_RUN": json.dumps(request),
            "COCOTB_TOPLEVEL": "tb_top", "COCOTB_TEST_MODULES": "tb.entry",
+           "COCOTB_TRUST_INERTIAL_WRITES": str(int(build.sim == "verilator")),  # Icarus races
            "COCOTB_RANDOM_SEED": str(seed), "COCOTB_RESULTS_FILE": "results.xml"}
     status = run_simulator(build.command(waves), cwd=directory, env=env,
                            log=directory / "log.txt", timeout=timeout)

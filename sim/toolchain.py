@@ -72,7 +72,6 @@ def simulator_environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(paths),
         "PYGPI_PYTHON_BIN": sys.executable,
         "GPI_USERS": f"{libpython};{cocotb_config.pygpi_entry_point()}",
-        "COCOTB_TRUST_INERTIAL_WRITES": "1",
         "COCOTB_ANSI_OUTPUT": "0",
         "COCOTB_REWRITE_ASSERTION_FILES": "",  # it would recompile every module of every run
         "TOPLEVEL_LANG": "verilog",
