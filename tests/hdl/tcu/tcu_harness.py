@@ -56,7 +56,15 @@ class Access:
 
 @dataclass
 class Machine:
-    """Registers as the register file gives them, memory, and the implementation."""
+    """Registers as the register file gives them, memory, and the implementation.
+
+    Members
+    -------
+    exclusive
+        Memory knows exclusive accesses.
+    lose, writes
+        Every how many locked writes one loses (0: none); writes so far.
+    """
 
     impl: Implementation = PRESETS["base"]
     memory: Words = field(default_factory=Words)
@@ -70,6 +78,10 @@ class Machine:
     cr2_e2h: int = 0
     cr2_recinvsid: int = 1
     gbpa: int = GBPA.RESET
+    exclusive: bool = True
+    lose: int = 0
+    writes: int = 0
+    evtq_ready: bool = True
     running: bool = False
 
     STATE = ("smmuen", "strtab_base", "strtab_log2size", "strtab_split", "strtab_fmt", "cr2_e2h",
@@ -108,7 +120,16 @@ class Machine:
         sim.add_testbench(main)
         sim.add_testbench(self.serve(dut))
         sim.add_testbench(self.collect(dut, events))
+        sim.add_testbench(self.absorb(dut))
+        sim.add_testbench(self.deadline)
         sim.run()
+
+    async def deadline(self, ctx) -> None:
+        cycles = 0
+        while self.running:
+            await ctx.tick()
+            cycles += 1
+            assert cycles < 20_000, "no progress"
 
     def serve(self, dut):
         """The memory: reads answered in order, `latency` cycles after the request at best."""
@@ -135,15 +156,38 @@ class Machine:
         """The answer to a read."""
         count = max(1, (1 << read.size) // 16)
         addresses = [read.addr + 16 * n for n in range(count)]
-        return [{"id": read.id, "last": n == count - 1, "error": address >= RAM_END,
+        return [{"id": read.id, "exclusive": self.exclusive and read.lock, "last": n == count - 1,
+                 "error": address >= RAM_END,
                  "data": self.memory.get(address)
                  | (self.memory.get(address + 8) << 64 if read.size > 3 else 0)}
                 for n, address in enumerate(addresses)]
 
+    def absorb(self, dut):
+        """Writes into memory. Every `lose`-th locked write loses against another writer, which
+        leaves the words as they are."""
+        async def process(ctx):
+            ctx.set(dut.write.req.ready, 1)
+            while self.running:
+                *_, valid, write, taken = await ctx.tick().sample(
+                    dut.write.req.valid & dut.write.req.ready, dut.write.req.payload,
+                    dut.write.resp.valid & dut.write.resp.ready)
+                if taken:
+                    ctx.set(dut.write.resp.valid, 0)
+                if valid:
+                    self.writes += 1
+                    lost = bool(self.lose) and self.writes % self.lose == 0
+                    error = write.addr >= RAM_END
+                    if not lost and not error:
+                        self.memory.put(write.addr, write.data & (1 << 64) - 1)
+                    ctx.set(dut.write.resp.payload, {
+                        "id": write.id, "error": error, "exclusive": write.lock and not lost})
+                    ctx.set(dut.write.resp.valid, 1)
+        return process
+
     def collect(self, dut, events: list[int]):
         async def process(ctx):
-            ctx.set(dut.event.ready, 1)
             while self.running:
+                ctx.set(dut.event.ready, self.evtq_ready)
                 *_, taken, record = await ctx.tick().sample(
                     dut.event.valid & dut.event.ready, dut.event.payload.record)
                 if taken:

@@ -90,3 +90,51 @@ def fault(access: Access) -> tuple:
 def rights(perms) -> str:
     """`perms` as privileged, then unprivileged rwx."""
     return "".join(n if getattr(perms, p + n) else "-" for p in "pu" for n in "rwx")
+
+
+STAGE2 = {"S2AA64": 1, "S2T0SZ": 24, "S2SL0": 1, "S2TG": 0, "S2PS": 5, "S2R": 1}
+IPA_BITS = 40
+
+
+class Nested:
+    """StreamID 1 with both stages, 4K: stage 2 maps every structure to itself.
+
+    Members
+    -------
+    it, cd, ttb, s2ttb
+        The Machine; addresses of the CD, the stage-1 and the (two, concatenated) stage-2 tables.
+    """
+
+    def __init__(self, *, ste: dict | None = None, **cd: int):
+        self.it = machine()
+        self.s2ttb = self.it.memory.alloc(0x2000)
+        self.ttb = stage1(self.it, ste={**STAGE2, "Config": SteConfig.NESTED, "S2TTB": self.s2ttb,
+                                        **(ste or {})}, **cd)
+        self.cd = self.it.memory.top - 64
+        self.map2(0x8000_0000, page2(0x8000_0000, level=2), level=2)
+
+    def map1(self, va: int, descriptor: int, **where) -> None:
+        put_leaf(self.it, self.ttb, va, descriptor, **where)
+
+    def map2(self, ipa: int, descriptor: int, level: int = 3) -> None:
+        put_leaf(self.it, self.s2ttb, ipa, descriptor, level=level, ia=IPA_BITS, start=1)
+
+    def leaf1(self, va: int) -> tuple[int, int]:
+        """Address and value of the last descriptor of a mapped 4K page."""
+        return self._find(self.ttb, va, 0, 48)
+
+    def leaf2(self, ipa: int) -> tuple[int, int]:
+        return self._find(self.s2ttb, ipa, 1, IPA_BITS)
+
+    def _find(self, table: int, address: int, start: int, ia: int) -> tuple[int, int]:
+        for n in range(start, 4):
+            place = table + 8 * vmsa.index(12, n, address, ia if n == start else None)
+            table = vmsa.S1Table(self.it.memory.get(place)).Address
+        return place, self.it.memory.get(place)
+
+
+def page2(pa: int, *, level: int = 3, **fields: int) -> int:
+    """A stage-2 leaf: everything allowed, accessed, Normal WB."""
+    return vmsa.S2Leaf.pack(**{
+        "Type": 3 if level == 3 else 1, "Address": pa, "AF": 1, "S2AP": vmsa.S2AP.RW,
+        "MemAttr": 0xF, "SH": 3, **fields})

@@ -137,15 +137,18 @@ def test_privilege_override_and_event():
     assert allowed.response.attrs.privcfg == 2
 
 
-@pytest.mark.parametrize("ia", range(25, 49))
-def test_every_input_size(ia):
-    it = machine()
-    ttb = it.memory.alloc(0x1000)
-    size = vmsa.start_table_bytes(12, vmsa.start_level(12, ia), ia)
-    stage1(it, T0SZ=64 - ia, TTB0=ttb | size - 1 & ~0xF)  # bits below the size count as 0
-    top = (1 << ia) - 0x1000
-    put_leaf(it, ttb, top, page(PA), ia=ia)
-    inside, outside = it.run([Access(top), Access(1 << ia)])
-    assert inside.pa == PA
-    assert fault(outside)[0] == EventType.F_TRANSLATION
-
+def test_every_input_size():
+    sizes = range(25, 49)
+    it = machine(log2size=6)
+    accesses = []
+    for ia in sizes:
+        ttb = it.memory.alloc(0x1000)
+        size = vmsa.start_table_bytes(12, vmsa.start_level(12, ia), ia)
+        stage1(it, ia, T0SZ=64 - ia, TTB0=ttb | size - 1 & ~0xF)  # bits below the size count as 0
+        top = (1 << ia) - 0x1000
+        put_leaf(it, ttb, top, page(PA + (ia << 12)), ia=ia)
+        accesses += [Access(top, ia), Access(1 << ia, ia)]
+    it.run(accesses)
+    for inside, outside in zip(accesses[::2], accesses[1::2], strict=True):
+        assert inside.pa == PA + (inside.sid << 12)
+        assert fault(outside) == (EventType.F_TRANSLATION, *IN)
