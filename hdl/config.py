@@ -8,10 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
+from spec.codes import SizeCode
 from spec.impl import PRESETS, Implementation
+from spec.registers import HTTU, TTF
 
 ACCELERATOR_WIDTH = 128
 DATA_WIDTHS = (32, 64, 128, 256, 512)
+
+
+# Largest value of the ID fields that the RTL does not know in full.
+LIMITS = {"OAS": SizeCode.B48, "TTF": TTF.AARCH64, "HTTU": HTTU.DIRTY, "DS": 0, "EPAN": 0}
 
 
 class ConfigError(ValueError):
@@ -75,6 +81,9 @@ class Config:
             raise ConfigError(f"data_width={self.data_width!r}: must be one of {DATA_WIDTHS}")
         if not isinstance(self.impl, Implementation):
             raise ConfigError(f"impl={self.impl!r}: must be a spec.impl.Implementation")
+        for name, most in LIMITS.items():
+            if getattr(self.impl, name) > most:
+                raise ConfigError(f"impl.{name}={getattr(self.impl, name)}: the RTL goes to {most}")
 
     @property
     def tbus(self) -> int:

@@ -11,7 +11,7 @@ from hdl.tcu.walk.geometry import BY_BITS, GRANULES
 from hdl.tcu.walk.table_select import stage2_level
 from spec.codes import TG0_SHIFT
 from spec.registers import HTTU, TTENDIAN, StallModel
-from spec.stream_table import STE, SteConfig, SteS1Fmt, SteSTRW
+from spec.stream_table import STE, SteConfig, SteEATS, SteS1Fmt, SteSTRW
 from spec.vmsa import S2_CONCAT_BITS, S2_START_OAS
 
 
@@ -51,7 +51,7 @@ class SteCheck(wiring.Component):
             # 2. a stage that is not implemented
             illegal.eq((stage1 & (not self.impl.S1P)) | (stage2 & (not self.impl.S2P))
                        | (stage1 & self._stage1(stage2)) | (stage2 & self._stage2(m))
-                       | self._world(config) | self._vmid(config)),
+                       | self._ats(config) | self._world(config) | self._vmid(config)),
             # 1. V, then Config[2]: nothing else counts while it is 0
             self.bad.eq(~valid | (~off & illegal)),
             self.abort.eq(valid & off),
@@ -61,8 +61,17 @@ class SteCheck(wiring.Component):
     def _get(self, name: str) -> Value:
         return pick(self.ste, STE.FIELDS[name])
 
+    def _ats(self, config: Value) -> Value:
+        """3 and 4. EATS against the stages and S2S."""
+        if not self.impl.ATS:
+            return Const(0)
+        eats, s2s = self._get("EATS"), self._get("S2S")
+        split = (config != SteConfig.NESTED) | s2s | bool(self.impl.NS1ATS)
+        return config[:2].any() & ((eats == SteEATS.SPLIT) & split
+                                   | (eats == SteEATS.FULL) & config[1] & s2s)
+
     def _world(self, config: Value) -> Value:
-        """6. STRW where it is used; 5 and the rest of ATS need IDR0.ATS."""
+        """6. STRW where it is used."""
         if not (self.impl.S1P and self.impl.HYP):
             return Const(0)
         strw = self._get("STRW")

@@ -1,10 +1,13 @@
 """Stream table, STE, substreams and CDs (reference 1.6, 2, 3)."""
 
+from dataclasses import replace
+
 import pytest
 from amaranth.sim import Simulator
 from tcu_harness import RAM_END, Access
 from tcu_tables import CONTEXT, HIGH, machine, page, put_leaf, put_ste, stage1
 
+from hdl.config import Config, ConfigError
 from hdl.streams import Outcome
 from hdl.tcu.config.cd_check import CdCheck
 from hdl.tcu.config.ste_check import SteCheck
@@ -16,6 +19,7 @@ from spec.registers import GBPA
 from spec.stream_table import L1STD, STE, SteConfig, StrtabFmt, effective_split
 
 BASE, TINY, QEMU = PRESETS["base"], PRESETS["tiny"], PRESETS["qemu"]
+ATS = replace(BASE, ATS=1)
 
 
 def outcome(access: Access) -> tuple:
@@ -156,6 +160,14 @@ STES = [
     (BASE, {**S2, "S2TG": 2, "S2T0SZ": 24, "S2SL0": 1}, False),
     (BASE, {**S2, "S2TG": 1, "S2T0SZ": 24, "S2SL0": 1}, False),
     (BASE, {**S2, "S2TG": 1, "S2T0SZ": 24, "S2SL0": 0}, True),
+    (BASE, {"V": 1, "Config": 5, "EATS": 2}, False),
+    (ATS, {"V": 1, "Config": 5, "EATS": 2}, True),
+    (ATS, {"V": 1, "Config": 4, "EATS": 2}, False),
+    (ATS, {**S2, "Config": 7, "EATS": 2}, False),
+    (ATS, {**S2, "Config": 7, "EATS": 2, "S2S": 1}, True),
+    (ATS, {**S2, "EATS": 1, "S2S": 1}, True),
+    (ATS, {**S2, "EATS": 1}, False),
+    (ATS, {"V": 1, "Config": 5, "EATS": 3}, False),
 ]
 
 CDS = [
@@ -203,7 +215,7 @@ def decide(dut, cases) -> None:
     sim.run()
 
 
-@pytest.mark.parametrize("impl", [BASE, TINY, QEMU], ids=["base", "tiny", "qemu"])
+@pytest.mark.parametrize("impl", [BASE, TINY, QEMU, ATS], ids=["base", "tiny", "qemu", "ats"])
 def test_illegal_structures(impl):
     decide(SteCheck(impl), [({"ste": STE.pack(**fields)}, bad, fields)
                             for which, fields, bad in STES if which is impl])
@@ -280,3 +292,9 @@ def test_a_world_without_e2h_has_one_half_and_one_privilege():
         low, upper = it.run([Access(0x1000), Access(HIGH)])
         assert (low.outcome == Outcome.TRANSLATED) == read
         assert (upper.outcome == Outcome.TRANSLATED) == high
+
+
+def test_features_the_walker_lacks_are_refused():
+    for field in ({"OAS": 6}, {"TTF": 3}, {"EPAN": 1}, {"HTTU": 3}):
+        with pytest.raises(ConfigError, match=next(iter(field))):
+            Config(impl=replace(BASE, **field))
