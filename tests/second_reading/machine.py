@@ -139,6 +139,10 @@ class Machine:
                 self.s2.put(page, 3, s2_leaf(self.pa(page)))
         return at
 
+    def gap(self) -> None:
+        """What is taken from here on lies behind another last-level table of stage 2."""
+        self._next[False] = -(-self._next[False] // 0x20_0000) * 0x20_0000
+
     def store(self, address: int, structure) -> None:
         """Write a structure that lies behind stage 2 (if there is one)."""
         self.memory.write(self.pa(address), structure.to_bytes())
