@@ -9,6 +9,9 @@ import click
 
 # name -> "module:function"; imported when used, so that `--help` is quick.
 COMMANDS = {
+    "bench": ("sim.bench", "Measured figures, each with its workload."),
+    "build": ("sim.build_command", "Build a configuration of the RTL (cached)."),
+    "regress": ("sim.regress", "Random seeds, RTL against the golden model."),
     "demo": ("sim.demo.command", "Four applications share the accelerator on real RTL."),
     "explain": ("sim.explain", "Every step of one translation, and the rule that decides it."),
     "run": ("sim.run_command", "One case, simulator and seed; with waves if wanted."),

@@ -21,6 +21,7 @@ from pymodel.translate import translate
 from sim.explain import access, outcome
 from sim.replay.expect import decode
 from sim.text import steps_text
+from spec.events import EVENTS
 from spec.impl import Implementation
 from tb.memory_port import MemoryAccess
 from tb.samplers import TraceEntry
@@ -78,6 +79,7 @@ class Scoreboard:
         default_factory=lambda: defaultdict(Tally))
     outcomes: Counter[str] = field(default_factory=Counter)
     due: Counter[bytes] = field(default_factory=Counter)
+    event_types: Counter[str] = field(default_factory=Counter)
 
     def check(self, trace: Iterable[TraceEntry], accesses: Iterable[MemoryAccess]) -> None:
         """Judge the transactions of one TBU. `accesses` is what its memory port saw since the
@@ -109,6 +111,8 @@ class Scoreboard:
     def events(self, records: Iterable[bytes]) -> None:
         """Records the RTL wrote since the last call; all that are due must be there, no others."""
         seen = Counter(records)
+        for record, n in seen.items():
+            self.event_types[_name(record)] += n
         self.failures += [f"event not written ({n}x): {decode(record)}"
                           for record, n in (self.due - seen).items()]
         self.failures += [f"event not due ({n}x): {decode(record)}"
@@ -136,6 +140,11 @@ def transaction(entry: TraceEntry) -> Transaction:
     return Transaction(sid=entry.sid, ssid=entry.ssid if entry.ssv else None, addr=entry.addr,
                        write=not entry.rnw, pnu=bool(entry.pnu), ind=bool(entry.ind),
                        size=1 << entry.size)
+
+
+def _name(record: bytes) -> str:
+    number = record[0]
+    return EVENTS[number].__name__ if number in EVENTS else hex(number)
 
 
 _OUTCOMES = {Ending.TRANSLATED: (TRANSLATED, 0), Ending.BYPASS: (TRANSLATED, 1),

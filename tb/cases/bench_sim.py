@@ -80,3 +80,8 @@ async def cocotbext(env: Env) -> dict:
     for at in range(0, count, 16):
         await Combine(*[cocotb.start_soon(one(n)) for n in range(at, min(at + 16, count))])
     return _figures(env, start, cycle, 2 * count)
+
+
+async def idle(env: Env) -> None:
+    """Nothing but clock edges."""
+    await env.wait_cycles(env.params["cycles"])

@@ -30,8 +30,8 @@ CHANGES = 4  # between rounds
 
 
 async def random_translation(env: Env) -> dict[str, Any]:
-    """One seed. `params`: "idrs" (the ID registers of the design); "skip" names a command type
-    that is not issued though it is due (to see the check fail).
+    """One seed. `params`: "skip" names commands, by the start of their name, that are not issued
+    though they are due (to see the check fail).
 
     Returns counts and a digest of all outcomes, the same on every simulator.
     """
@@ -60,7 +60,8 @@ async def random_translation(env: Env) -> dict[str, Any]:
     assert board.transactions == ROUNDS * REQUESTS * len(env.clients)
     _untouched(env, world)
     return {"transactions": board.transactions, "agree": board.agree,
-            "outcomes": dict(board.outcomes), "digest": _digest(board)}
+            "outcomes": dict(board.outcomes), "events": dict(board.event_types),
+            "digest": _digest(board)}
 
 
 def _poison(env: Env, world: World) -> None:
@@ -120,7 +121,7 @@ def _untouched(env: Env, world: World) -> None:
 
 def _digest(board: Scoreboard) -> str:
     """Of everything that must not depend on the simulator."""
-    text = repr((sorted(board.outcomes.items()), sorted(
+    text = repr((sorted(board.outcomes.items()), sorted(board.event_types.items()), sorted(
         (key, tally.transactions, tally.bytes) for key, tally in board.tallies.items()
         if key[1] is not None)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

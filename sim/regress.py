@@ -1,0 +1,119 @@
+"""`substream regress`: many random seeds, RTL against the golden model, in parallel."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from hdl.config import Config
+from pymodel.transaction import Ending
+from sim.build import Build
+from sim.dut import build_dut
+from sim.runner import RunResult, run
+from sim.toolchain import SIMULATORS
+from spec.events import EventType
+from spec.registers import StallModel
+
+CASE = "tb.cases.random_translation:random_translation"
+SHOWN = 3
+
+# Events that need what these tests do not have: ATS, PRI, conflicts.
+_REACHABLE = (EventType.C_BAD_STREAMID, EventType.F_STE_FETCH, EventType.C_BAD_STE,
+              EventType.F_STREAM_DISABLED, EventType.C_BAD_SUBSTREAMID, EventType.F_CD_FETCH,
+              EventType.C_BAD_CD, EventType.F_WALK_EABT, EventType.F_TRANSLATION,
+              EventType.F_ADDR_SIZE, EventType.F_ACCESS, EventType.F_PERMISSION)
+
+
+@click.command(name="regress")
+@click.option("--sim", type=click.Choice(SIMULATORS), default="verilator", show_default=True)
+@click.option("--preset", default="tiny", show_default=True)
+@click.option("--seeds", default=200, show_default=True, help="How many, from 1 on.")
+@click.option("--seed", type=int, help="Only this one.")
+@click.option("--jobs", default=2, show_default=True, help="Simulations at a time.")
+@click.option("--waves", is_flag=True, help="Write FST files.")
+@click.option("--timeout", default=1200.0, show_default=True, help="Seconds for one seed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(sim: str, preset: str, seeds: int, seed: int | None, jobs: int, waves: bool,
+            timeout: float, as_json: bool) -> None:
+    """Constrained-random translations on the RTL, each judged by the golden model.
+
+    Exit status: 0 every seed passed, 1 otherwise.
+    """
+    numbers = [seed] if seed is not None else list(range(1, seeds + 1))
+    start = time.monotonic()
+    build = build_dut(Config.preset(preset), sim, waves=waves)
+    results = dict(_run(build, numbers, preset, jobs, waves, timeout, quiet=as_json))
+    report = summary(results, Config.preset(preset), time.monotonic() - start)
+    if as_json:
+        click.echo(json.dumps(report, indent=1))
+    else:
+        _show(report, results, sim, preset)
+    sys.exit(1 if report["failed"] else 0)
+
+
+def _run(build: Build, seeds: list[int], preset: str, jobs: int, waves: bool, timeout: float,
+         quiet: bool) -> Iterable[tuple[int, RunResult]]:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with ThreadPoolExecutor(jobs) as pool, Progress(
+            *columns, console=console, transient=True,
+            disable=quiet or not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=len(seeds))
+        pending = {pool.submit(run, build, CASE, seed=seed, preset=preset, waves=waves,
+                               timeout=timeout): seed for seed in seeds}
+        for future in as_completed(pending):
+            result = future.result()
+            if not result.ok:
+                console.print(f"seed {pending[future]} failed: {result.error.splitlines()[0]}",
+                              highlight=False, markup=False)
+            progress.advance(task)
+            yield pending[future], result
+
+
+def summary(results: dict[int, RunResult], config: Config, seconds: float) -> dict[str, Any]:
+    """The JSON form, with the keys that the design fixes."""
+    failed = [{"seed": seed, "why": result.error, "reproduce": result.reproduce}
+              for seed, result in sorted(results.items()) if not result.ok]
+    return {"seeds": len(results), "passed": len(results) - len(failed), "failed": failed,
+            "coverage": coverage([r.value for r in results.values() if r.ok], config),
+            "seconds": round(seconds, 1), "cycles": sum(r.cycles for r in results.values()),
+            "transactions": sum(r.value["transactions"] for r in results.values() if r.ok)}
+
+
+def coverage(values: list[dict[str, Any]], config: Config) -> dict[str, list[int]]:
+    """{group: [hit, total]} over all passed seeds."""
+    endings: Counter[str] = Counter()
+    events: Counter[str] = Counter()
+    for value in values:
+        endings.update(value["outcomes"])
+        events.update(value["events"])
+    possible = [e.value for e in Ending if e is not Ending.STALLED
+                or config.impl.STALL_MODEL != StallModel.TERMINATE]
+    names = [event.name for event in _REACHABLE]
+    return {"ending": [sum(1 for e in possible if endings[e]), len(possible)],
+            "event": [sum(1 for name in names if events[name]), len(names)]}
+
+
+def _show(report: dict[str, Any], results: dict[int, RunResult], sim: str, preset: str) -> None:
+    for failure in report["failed"][:SHOWN]:
+        click.echo(f"seed {failure['seed']}: {failure['why']}\n"
+                   f"reproduce with waves: {failure['reproduce']}")
+    if len(report["failed"]) > SHOWN:
+        click.echo(f"... and {len(report['failed']) - SHOWN} more (--json lists all)")
+    for seed, result in sorted(results.items()):
+        if result.ok and result.directory:
+            click.echo(f"seed {seed}: waves in {result.directory}")
+    groups = ", ".join(f"{name} {hit}/{total}"
+                       for name, (hit, total) in report["coverage"].items())
+    click.echo(f"{report['passed']} of {report['seeds']} seeds passed on {sim} ({preset}): "
+               f"{report['transactions']} transactions, {report['cycles']} cycles, "
+               f"{report['seconds']} s; coverage: {groups}")
