@@ -16,7 +16,7 @@ from pymodel.evtq import EventQueue
 from pymodel.irq import Interrupts
 from pymodel.memory import Memory
 from pymodel.observer import Completion, Observer, RegisterWrite
-from pymodel.reader import MemoryReader
+from pymodel.reader import MemoryReader, Reader
 from pymodel.registers import ACKNOWLEDGES, Part, Registers, parts
 from pymodel.stall import StallBuffer
 from pymodel.state import SmmuState
@@ -52,6 +52,8 @@ class Smmu:
     completed : list of Completion
         Stalled transactions that have ended, oldest first; the user empties it.
     observers : list of Observer
+    reader : Reader
+        How `access` reads memory; an observer may put its own reader around it.
     """
 
     def __init__(self, impl: Implementation, memory: Memory,
@@ -65,7 +67,7 @@ class Smmu:
         self.stalls = StallBuffer(impl, self.eventq, self._retry, self._complete)
         self.cmdq = CommandQueue(impl, self.registers, memory, self.interrupts, self.stalls,
                                  self.observers)
-        self._reader = MemoryReader(memory)
+        self.reader: Reader = MemoryReader(memory)
         self._refresh()
 
     # Registers
@@ -148,7 +150,7 @@ class Smmu:
 
         A STALLED transaction ends later: see `completed` and `Observer.on_completion`.
         """
-        result = translate(self.impl, self.state, self._reader, txn)
+        result = translate(self.impl, self.state, self.reader, txn)
         if result.ending is Ending.STALLED:
             self.stalls.admit(txn, result)
         elif result.event is not None:
@@ -157,7 +159,8 @@ class Smmu:
 
     def explain(self, txn: Transaction) -> Result:
         """As `access`, with every step, and without any effect on memory, queues or stalls."""
-        return translate(self.impl, self.state, self._reader, txn, explain=True)
+        return translate(self.impl, self.state, MemoryReader(self.memory), txn,
+                         explain=True)
 
     def _retry(self, txn: Transaction) -> None:
         result = self.access(txn)
