@@ -29,9 +29,12 @@ SHOWN = 5  # mismatches printed in full; --json has them all
 @click.option("--sim", type=click.Choice(["verilator", "icarus"]), default="verilator",
               show_default=True, help="Simulator, with --dut rtl.")
 @click.option("--seed", default=1, show_default=True, help="Memory timing, with --dut rtl.")
+@click.option("--every", type=click.IntRange(1), default=1, show_default=True,
+              help="Only every Nth probe.")
 @click.option("--waves", is_flag=True, help="Write an FST file, with --dut rtl.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
-def command(directory: Path, dut: str, sim: str, seed: int, waves: bool, as_json: bool) -> None:
+def command(directory: Path, dut: str, sim: str, seed: int, every: int, waves: bool,
+            as_json: bool) -> None:
     """Replay the capture in DIRECTORY and compare every answer.
 
     Exit status: 0 every probe agrees (documented oddities counted apart), 1 a mismatch, 2 the
@@ -44,7 +47,7 @@ def command(directory: Path, dut: str, sim: str, seed: int, waves: bool, as_json
             click.echo(json.dumps({"error": str(error)}))
         click.echo(f"replay: {error}", err=True)
         sys.exit(2)
-    verdict = replay(capture, dut, sim, seed, waves, quiet=as_json)
+    verdict = replay(capture, dut, sim, seed, waves, every, quiet=as_json)
     if as_json:
         click.echo(json.dumps(verdict.as_json(), indent=1))
     else:
@@ -53,7 +56,7 @@ def command(directory: Path, dut: str, sim: str, seed: int, waves: bool, as_json
 
 
 def replay(capture: Capture, dut: str = "model", sim: str = "verilator", seed: int = 1,
-           waves: bool = False, *, quiet: bool = True) -> Verdict:
+           waves: bool = False, every: int = 1, *, quiet: bool = True) -> Verdict:
     """Replay a loaded capture; the verdict holds every mismatch with the model's own steps."""
     verdict = Verdict(capture.name, dut, sim if dut == "rtl" else None)
     explainer, _ = dut_model.machine(capture)
@@ -66,12 +69,12 @@ def replay(capture: Capture, dut: str = "model", sim: str = "verilator", seed: i
     start = time.monotonic()
     answers: Iterator[tuple[Probe, Answer]]
     if dut == "model":
-        answers = dut_model.answers(capture, *dut_model.machine(capture), pnu)
+        answers = dut_model.answers(capture, *dut_model.machine(capture), pnu, every)
     else:
         from sim.replay import dut_rtl  # the RTL: only when asked for
-        answers, cycles = dut_rtl.answers(capture, sim, seed, waves, pnu)
+        answers, cycles = dut_rtl.answers(capture, sim, seed, waves, pnu, every)
         verdict.cycles = cycles
-    for probe, got in track(answers, total=len(capture.probes), description=capture.name,
+    for probe, got in track(answers, total=len(capture.probes[::every]), description=capture.name,
                             console=Console(stderr=True), transient=True,
                             disable=quiet or not sys.stderr.isatty()):
         judge.answer(probe, got)

@@ -32,10 +32,10 @@ def transaction(probe: Probe, pnu: bool) -> Transaction:
 
 
 def answers(capture: Capture, smmu: Smmu, memory: SparseMemory,
-            pnu: list[bool]) -> Iterator[tuple[Probe, Answer]]:
-    """Make every probe's access in order; events are read from the queue in memory."""
+            pnu: list[bool], every: int = 1) -> Iterator[tuple[Probe, Answer]]:
+    """Make every `every`-th probe's access in order; events are read from the queue in memory."""
     events = EventReader(capture)
-    for probe in capture.probes:
+    for probe in capture.probes[::every]:
         result = smmu.access(transaction(probe, pnu[probe.number]))
         records = events.drain(smmu, memory)
         if len(records) > 1:

@@ -15,17 +15,18 @@ CASE = "tb.cases.replay:replay"
 TIMEOUT = 1800.0
 
 
-def answers(capture: Capture, sim: str, seed: int, waves: bool,
-            pnu: list[bool]) -> tuple[Iterator[tuple[Probe, Answer]], int]:
-    """The answers of all probes, and the simulated cycles they took.
+def answers(capture: Capture, sim: str, seed: int, waves: bool, pnu: list[bool],
+            every: int = 1) -> tuple[Iterator[tuple[Probe, Answer]], int]:
+    """The answers of every `every`-th probe, and the simulated cycles they took.
 
     The design has the capture's ID registers and the small sizes of preset `tiny`.
     """
     build = build_dut(Config.preset("tiny").with_(impl=capture.impl), sim, waves=waves)
     result = run(build, CASE, seed=seed, waves=waves, timeout=TIMEOUT, preset="tiny",
-                 params={"capture": str(capture.path.resolve()), "pnu": pnu}).check()
+                 params={"capture": str(capture.path.resolve()), "pnu": pnu,
+                         "every": every}).check()
     return ((probe, _answer(raw)) for probe, raw
-            in zip(capture.probes, result.value, strict=True)), result.cycles
+            in zip(capture.probes[::every], result.value, strict=True)), result.cycles
 
 
 def _answer(raw: dict) -> Answer:

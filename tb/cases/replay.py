@@ -23,7 +23,7 @@ TRIES = 10_000
 
 
 async def replay(env: Env) -> list[dict[str, Any]]:
-    """Answers of all probes of the capture `params["capture"]`, in order.
+    """Answers of every `params["every"]`-th probe of the capture `params["capture"]`, in order.
 
     `params["pnu"]` says which probes are driven privileged.
     """
@@ -38,8 +38,9 @@ async def replay(env: Env) -> list[dict[str, Any]]:
         await _write(env, write)
     machine = _Machine(env, capture)
     answers = []
-    for at in range(0, len(capture.probes), BATCH):
-        answers += await machine.batch(capture.probes[at:at + BATCH])
+    probes = capture.probes[::env.params["every"]]
+    for at in range(0, len(probes), BATCH):
+        answers += await machine.batch(probes[at:at + BATCH])
     return answers
 
 

@@ -5,12 +5,10 @@ import pytest
 from hdl.config import Config
 from sim.dut import build_dut
 from sim.runner import run
-
-SIMULATORS = [pytest.param("verilator", marks=pytest.mark.verilator),
-              pytest.param("icarus", marks=pytest.mark.icarus)]
+from tests.rtl.simulators import BOTH
 
 
-@pytest.mark.parametrize("sim", SIMULATORS)
+@pytest.mark.parametrize("sim", BOTH)
 def test_applications(sim):
     build = build_dut(Config.preset("tiny"), sim)
     run(build, "tests.rtl.accel_cases:applications", preset="tiny").check()

@@ -5,13 +5,12 @@ import pytest
 from hdl.config import Config
 from sim.dut import build_dut
 from sim.runner import run
+from tests.rtl.simulators import BOTH
 
 CASES = ("bypass", "translate")
-SIMULATORS = [pytest.param("verilator", marks=pytest.mark.verilator),
-              pytest.param("icarus", marks=pytest.mark.icarus)]
 
 
-@pytest.mark.parametrize("sim", SIMULATORS)
+@pytest.mark.parametrize("sim", BOTH)
 @pytest.mark.parametrize("case", CASES)
 def test_smoke(sim, case):
     build = build_dut(Config.preset("tiny"), sim)
