@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from machine import SHIFT, E, Machine, ends, fault, record, s1_leaf, s2_leaf
 
 from pymodel.transaction import Ending
+from tests.second_reading.machine import SHIFT, E, Machine, ends, fault, record, s1_leaf, s2_leaf
 
 IPA = 0x9000_0000
 WB, WT, NC = 0xFF, 0xBB, 0x44

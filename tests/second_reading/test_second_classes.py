@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from machine import SHIFT, E, Machine, Tables, ends, fault, record, s1_leaf, s2_leaf, translated
 
 from spec.context import L1CD
+from tests.second_reading.machine import (
+    SHIFT,
+    E,
+    Machine,
+    Tables,
+    ends,
+    fault,
+    record,
+    s1_leaf,
+    s2_leaf,
+    translated,
+)
 
 VA = 0x12_3456_7ABC
 PAGE = VA & ~0xFFF

@@ -5,7 +5,18 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from machine import SHIFT, E, Machine, ends, fault, s1_leaf, s2_leaf, table_bits, translated
+
+from tests.second_reading.machine import (
+    SHIFT,
+    E,
+    Machine,
+    ends,
+    fault,
+    s1_leaf,
+    s2_leaf,
+    table_bits,
+    translated,
+)
 
 VA = 0x12_3456_7000
 OUT = 0x9000_0000

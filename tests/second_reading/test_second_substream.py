@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from machine import E, Machine, Tables, ends, fault, record, s1_leaf, s2_leaf, translated
 
 from pymodel.transaction import Ending
 from spec.context import L1CD
+from tests.second_reading.machine import (
+    E,
+    Machine,
+    Tables,
+    ends,
+    fault,
+    record,
+    s1_leaf,
+    s2_leaf,
+    translated,
+)
 
 VA = 0x40_1234_5000 & (1 << 39) - 1
 FRAME = 0x9000_0000  # CD k maps VA to FRAME + k pages
