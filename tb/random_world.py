@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from random import Random
 
@@ -36,8 +37,8 @@ from spec.stream_table import (
     StrtabFmt,
     effective_split,
 )
-from spec.vmsa import LAST_LEVEL, DescriptorType, start_level
-from tb.random_tables import StageTable
+from spec.vmsa import LAST_LEVEL, DescriptorType, shift, start_level
+from tb.random_tables import Leaf, StageTable
 
 STREAMS = 8
 LOG2_STREAMS = 9
@@ -88,6 +89,7 @@ class World:
         self.pages = PageAllocator(memory, layout.base, 2 * (layout.data - layout.base))
         self.streams: list[Stream] = []
         self._asid = 0
+        self._recent: deque[tuple[Stream, Context, StageTable, Leaf]] = deque(maxlen=12)
 
     # ---- structures ----
 
@@ -136,8 +138,9 @@ class World:
         if number not in self._l2:
             span = split + 1 if self.rng.random() < 0.9 else self.rng.randrange(16)
             table = self.pages.contiguous(STE_BYTES << split, STE_BYTES << split)
+            pointer = table if self.rng.random() < 0.97 else self.layout.base - table % (1 << 20)
             self.memory.write(self._strtab + L1STD_BYTES * number,
-                              L1STD.make(Span=span, L2Ptr=table).to_bytes())
+                              L1STD.make(Span=span, L2Ptr=pointer & -STE_BYTES).to_bytes())
             self._l2[number] = (table, span)
         return self._l2[number][0] + STE_BYTES * low
 
@@ -221,14 +224,18 @@ class World:
     # ---- traffic ----
 
     def access(self) -> Transaction:
-        """One access of 1 to 16 aligned bytes, more often than not to something mapped."""
+        """One access of 1 to 16 aligned bytes, more often than not to something mapped, and now
+        and then to what was accessed lately (so that caches matter)."""
         rng = self.rng
         useful = [s for s in self.streams if s.contexts and s.ste.V]
         stream = rng.choice(useful if useful and rng.random() < 0.8 else self.streams)
-        sid = stream.sid if rng.random() < 0.97 else rng.getrandbits(LOG2_STREAMS + 1)
         context = rng.choice(stream.contexts) if stream.contexts else None
-        substreams = stream.ste.S1CDMax and context is not None
-        ssid = context.ssid if substreams and context else None
+        address = self._address(stream, context)
+        if self._recent and rng.random() < 0.3:
+            stream, context, half, leaf = rng.choice(self._recent)
+            address = self._inside(half, leaf)
+        sid = stream.sid if rng.random() < 0.97 else rng.getrandbits(LOG2_STREAMS + 1)
+        ssid = context.ssid if stream.ste.S1CDMax and context is not None else None
         draw = rng.random()
         if draw < 0.1:
             ssid = None
@@ -236,16 +243,21 @@ class World:
             ssid = rng.getrandbits(rng.choice((3, 6, 20)))
         size = rng.choice((1, 2, 4, 8, 8, 16, 16))
         write = rng.random() < 0.4
-        address = self._address(context) & ~(size - 1) & (1 << 64) - 1
-        return Transaction(sid=sid, ssid=ssid, addr=address, write=write, size=size,
-                           pnu=rng.random() < 0.4, ind=not write and rng.random() < 0.25)
+        return Transaction(sid=sid, ssid=ssid, addr=address & ~(size - 1) & (1 << 64) - 1,
+                           write=write, size=size, pnu=rng.random() < 0.4,
+                           ind=not write and rng.random() < 0.25)
 
-    def _address(self, context: Context | None) -> int:
+    def _address(self, stream: Stream, context: Context | None) -> int:
         rng = self.rng
         if context is None or rng.random() < 0.03:
             return rng.getrandbits(rng.choice((32, 48, 64)))
         half = rng.choice(context.halves)
-        if half.interesting and rng.random() < 0.85:
+        draw = rng.random()
+        if half.leaves and draw < 0.6:
+            leaf = rng.choice(half.leaves)
+            self._recent.append((stream, context, half, leaf))
+            address = self._inside(half, leaf)
+        elif half.interesting and draw < 0.85:
             address = rng.choice(half.interesting) | rng.randrange(16)
         else:
             address = half.prefix | half.random_iova()
@@ -253,11 +265,19 @@ class World:
             address = address & (1 << 56) - 1 | rng.getrandbits(8) << 56
         return address
 
+    def _inside(self, half: StageTable, leaf: Leaf) -> int:
+        """An address that `leaf` maps, most often in its first page."""
+        room = shift(half.g, leaf.level) if self.rng.random() < 0.2 else 12
+        return leaf.iova + self.rng.getrandbits(room)
+
     # ---- changes ----
 
     def change(self) -> list[Command]:
         """Change one thing in memory; the commands that make it certain."""
         rng = self.rng
+        if self._recent and rng.random() < 0.6:
+            stream, context, half, leaf = rng.choice(self._recent)
+            return self._change_leaf(stream, context, half, leaf)
         translating = [s for s in self.streams if s.contexts]
         stream = rng.choice(translating or self.streams)
         kind = rng.choices(("leaf", "cd", "ste"), (6, 2, 1))[0]
@@ -266,14 +286,13 @@ class World:
         context = rng.choice(stream.contexts)
         if kind == "cd":
             return self._change_cd(stream, context)
-        return self._change_leaf(stream, context)
-
-    def _change_leaf(self, stream: Stream, context: Context) -> list[Command]:
-        rng = self.rng
         half = rng.choice(context.halves)
-        if not half.leaves:
-            return []
-        leaf = rng.choice(half.leaves)
+        return self._change_leaf(stream, context, half, rng.choice(half.leaves)) \
+            if half.leaves else []
+
+    def _change_leaf(self, stream: Stream, context: Context, half: StageTable,
+                     leaf: Leaf) -> list[Command]:
+        rng = self.rng
         if leaf.level != LAST_LEVEL or rng.random() < 0.5:
             leaf.present = not leaf.present
         else:
