@@ -42,7 +42,7 @@ def translate(impl: Implementation, state: SmmuState, reader: Reader, txn: Trans
     job = Job(rules_of(impl), state, PreviewReader(reader) if explain else reader, txn,
               [] if explain else None)
     try:
-        result = _translate(job)
+        result = procedure(job)
     except Fault as fault:
         result = conclude(job, fault)
     if job.steps is not None:
@@ -50,7 +50,8 @@ def translate(impl: Implementation, state: SmmuState, reader: Reader, txn: Trans
     return result
 
 
-def _translate(job: Job) -> Result:
+def procedure(job: Job) -> Result:
+    """The numbered steps of reference 4.2. Faults: all of them, for `conclude`."""
     # 1. SMMU disabled: GBPA alone decides.
     if not job.state.smmuen:
         return _disabled(job)

@@ -1,0 +1,376 @@
+# ruff: noqa: C408 - the keyword form reads best for fields
+"""Between a change and the completion of its invalidation both are legal; after it only the new."""
+
+from __future__ import annotations
+
+import pytest
+
+from pymodel.checker import TooManyError
+from spec import commands as c
+from spec.events import EventType
+from tests.pymodel.checker.checker_rig import ASID, OTHER, SID, VA, A, B, C, Machine, va
+
+F_TRANSLATION = int(EventType.F_TRANSLATION)
+C_BAD_CD = int(EventType.C_BAD_CD)
+
+
+def changed() -> Machine:
+    m = Machine()
+    m.relink(m.leaf, B)
+    return m
+
+
+def test_only_one_outcome_without_change():
+    m = Machine()
+    assert m.ends() == {A}
+    assert m.ends(OTHER) == {C}
+
+
+def test_both_after_a_change():
+    m = changed()
+    assert m.ends() == {A, B}
+    assert m.ends(OTHER) == {C}
+
+
+KILLS = {
+    "VA": va(),
+    "VA leaf": va(Leaf=1),
+    "VA within page": va(VA | 0),
+    "VAA": c.TLBI_NH_VAA.make(VA=VA),
+    "ASID": c.TLBI_NH_ASID.make(ASID=ASID),
+    "ALL": c.TLBI_NH_ALL.make(),
+    "S12_VMALL": c.TLBI_S12_VMALL.make(),
+    "NSNH_ALL": c.TLBI_NSNH_ALL.make(),
+    "range": va(VA & ~0xFFFF, TG=1, NUM=15, SCALE=0),
+    "range, TTL 3": va(VA & ~0xFFFF, TG=1, NUM=15, SCALE=0, TTL=3, Leaf=1),
+    "range not at a power of two": va(VA - 0x1000, TG=1, NUM=2, SCALE=0),
+}
+SPARES = {
+    "other ASID": va(ASID=ASID + 1),
+    "other VMID": va(VMID=1),
+    "other address": va(OTHER),
+    "other ASID, all": c.TLBI_NH_ASID.make(ASID=ASID + 1),
+    "other VMID, all": c.TLBI_NH_ALL.make(VMID=1),
+    "range before": va(VA - 0x4000, TG=1, NUM=3, SCALE=0),
+    "range of another granule": va(VA & ~0xFFFF, TG=3, NUM=0, SCALE=1),
+    "range, other TTL": va(VA & -(1 << 21), TG=1, NUM=31, SCALE=4, TTL=2),
+    "EL2": c.TLBI_EL2_ALL.make(),
+    "IPA": c.TLBI_S2_IPA.make(IPA=VA),
+    "STE": c.CFGI_STE.make(StreamID=SID),
+    "CD": c.CFGI_CD.make(StreamID=SID),
+}
+
+
+@pytest.mark.parametrize("command", KILLS.values(), ids=KILLS.keys())
+def test_new_only_after_invalidation_and_sync(command):
+    m = changed()
+    m.issue(command)
+    assert m.ends() == {A, B}  # no SYNC yet
+    m.sync()
+    assert m.ends() == {B}
+
+
+@pytest.mark.parametrize("command", SPARES.values(), ids=SPARES.keys())
+def test_both_after_an_invalidation_of_something_else(command):
+    m = changed()
+    m.sync(command)
+    assert m.ends() == {A, B}
+
+
+def test_global_entries():
+    m = Machine(mapped=False)
+    leaf = m.page_at(VA, A, 0x440)
+    m.begin()
+    m.relink(leaf, B, 0x440)
+    m.sync(c.TLBI_NH_ASID.make(ASID=ASID))
+    assert m.ends() == {A, B}
+    m.sync(va(ASID=ASID + 1))  # by address reaches global entries whatever the ASID
+    assert m.ends() == {B}
+
+
+def test_sync_and_invalidation_before_the_change_do_not_count():
+    m = Machine()
+    m.sync(va())
+    m.issue(va())
+    m.relink(m.leaf, B)
+    m.sync()
+    assert m.ends() == {A, B}
+
+
+def test_two_changes_in_a_row():
+    m = changed()
+    m.issue(va())
+    m.relink(m.leaf, C)
+    assert m.ends() == {A, B, C}
+    m.sync()
+    assert m.ends() == {B, C}
+    m.sync(va())
+    assert m.ends() == {C}
+
+
+def test_change_there_and_back():
+    m = changed()
+    m.relink(m.leaf, A)
+    assert m.ends() == {A, B}
+    m.sync(va())
+    assert m.ends() == {A}
+
+
+def test_transaction_in_flight_over_a_sync():
+    m = changed()
+    issued = m.tick()
+    done = m.sync(va())
+    # Decided before, completed before; completed after; decided after.
+    assert m.ends(window=(issued, done - 1, done)) == {A, B}
+    assert m.ends(window=(issued, done - 1, done + 1)) == {B}
+    assert m.ends(window=(issued, done + 1, done + 1)) == {B}
+
+
+def test_transaction_before_the_change_sees_only_the_old():
+    m = Machine()
+    before = m.tick()
+    m.relink(m.leaf, B)
+    assert m.ends(window=(before, before, before)) == {A}
+    assert m.ends(window=(before, m.now, m.now)) == {A, B}
+
+
+class TestInvalid:
+    """Invalid descriptors are not cached, so an old one needs no invalidation."""
+
+    def test_made_valid(self):
+        m = Machine()
+        address, before = 0x40_3000, m.tick()
+        m.page_at(address, B)
+        assert m.ends(address) == {B}
+        # In flight over the change it may have faulted, or not.
+        assert m.ends(address, window=(before, m.now, m.now)) == {F_TRANSLATION, B}
+
+    def test_made_invalid(self):
+        m = Machine()
+        m.memory.write(m.leaf, bytes(8))
+        assert m.ends() == {A, F_TRANSLATION}
+        m.sync(va())
+        assert m.ends() == {F_TRANSLATION}
+
+    def test_access_flag(self):
+        m = Machine(mapped=False)
+        leaf = m.page_at(VA, A, 0x840)
+        m.begin()
+        assert m.ends() == {int(EventType.F_ACCESS)}
+        m.relink(leaf, A)
+        assert m.ends() == {A}
+
+    def test_invalid_sync_in_flight(self):
+        """A fault read before the change must be over before the SYNC after it."""
+        m = Machine()
+        address, before = 0x40_3000, m.tick()
+        m.page_at(address, B)
+        done = m.sync(va(address))
+        assert m.ends(address, window=(before, m.now, done + 1)) == {B}
+
+
+class TestTables:
+    """Table descriptors: Leaf=1 spares them."""
+
+    def relinked(self) -> tuple[Machine, int]:
+        """The last-level table of `VA` and `OTHER` is replaced by one that maps `VA` to B."""
+        m = Machine()
+        new, top = m.page(), m.cd["TTB0"]
+        low = m.map(top, 0, 48, 12, VA, new | 3, level=2)
+        m.relink(new + 8, B)
+        return m, low
+
+    def test_leaf_only(self):
+        m, _ = self.relinked()
+        assert m.ends() == {A, B}
+        m.sync(va(Leaf=1))
+        assert m.ends() == {A, B}
+        m.sync(va())
+        assert m.ends() == {B}
+
+    def test_neighbour_keeps_its_leaf(self):
+        """The table is gone with VA's invalidation, not the leaf that was found through it."""
+        m, _ = self.relinked()
+        m.sync(va())
+        assert m.ends(OTHER) == {C, F_TRANSLATION}
+        m.sync(va(OTHER, Leaf=1))
+        assert m.ends(OTHER) == {F_TRANSLATION}
+
+    def test_new_leaf_in_the_old_table(self):
+        """A dropped leaf can come back through an old table that is still cached."""
+        m, _ = self.relinked()
+        m.relink(m.leaf, C)
+        assert m.ends() == {A, B, C}
+        m.sync(va(Leaf=1))
+        assert m.ends() == {B, C}
+
+
+class TestCd:
+    def switched(self, **fields: int) -> Machine:
+        """Another table under the same ASID."""
+        m = Machine()
+        old, table = m.cd["TTB0"], m.page()
+        m.map(table, 0, 48, 12, VA, B | 0xC40 | 3)
+        m.set_cd(TTB0=table, **fields)
+        m.old = old
+        return m
+
+    def test_both(self):
+        assert self.switched().ends() == {A, B}
+
+    def test_tlb_entries_outlive_the_cd(self):
+        m = self.switched()
+        m.sync(c.CFGI_CD.make(StreamID=SID))
+        assert m.ends() == {A, B}
+        assert m.ends(OTHER) == {C, F_TRANSLATION}
+        m.sync(c.TLBI_NH_ASID.make(ASID=ASID))
+        assert m.ends() == {B}
+        assert m.ends(OTHER) == {F_TRANSLATION}
+
+    def test_new_leaf_through_a_dead_cd(self):
+        """The old CD's table descriptors may be cached under the ASID, its start table is not."""
+        m = self.switched()
+        m.sync(c.CFGI_CD.make(StreamID=SID))
+        m.relink(m.leaf, C)
+        assert m.ends() == {A, B, C}
+        m.memory.write(m.leaf, bytes(8))
+        assert m.ends() == {A, B, C, F_TRANSLATION}
+        m.sync(va(Leaf=1))
+        assert m.ends() == {B, F_TRANSLATION}
+        m.sync(va())
+        assert m.ends() == {B}
+
+    def test_old_cd_with_new_leaf(self):
+        m = self.switched()
+        m.relink(m.leaf, C)
+        assert m.ends() == {A, B, C}
+        m.sync(va())
+        assert m.ends() == {B, C}
+        m.sync(c.CFGI_CD.make(StreamID=SID))
+        assert m.ends() == {B, C}
+        m.sync(va())
+        assert m.ends() == {B}
+
+    def test_one_batch_gives_no_order(self):
+        """The TLBI may be done before the CFGI, and the old CD used in between."""
+        m = self.switched()
+        m.sync(c.CFGI_CD.make(StreamID=SID), va())
+        assert m.ends() == {A, B}
+
+    def test_another_asid(self):
+        """Written while invalid, it needs no TLBI; written live, the new ASID may have been used
+        with the old table."""
+        live = self.switched(ASID=ASID + 1)
+        live.sync(c.CFGI_CD.make(StreamID=SID))
+        assert live.ends() == {A, B}
+        m = self.switched(V=0)
+        m.sync(c.CFGI_CD.make(StreamID=SID))
+        m.set_cd(ASID=ASID + 1)
+        m.set_cd(V=1)
+        m.sync(c.CFGI_CD.make(StreamID=SID))
+        assert m.ends() == {B}
+
+    @pytest.mark.parametrize(("command", "dead"), [
+        (c.CFGI_CD.make(StreamID=SID, SubstreamID=1, Leaf=1), False),
+        (c.CFGI_CD.make(StreamID=SID + 1, Leaf=1), False),
+        (c.CFGI_CD.make(StreamID=SID, Leaf=1), True),
+        (c.CFGI_CD_ALL.make(StreamID=SID), True),
+        (c.CFGI_STE.make(StreamID=SID, Leaf=1), True),
+        (c.CFGI_STE.make(StreamID=SID + 1), False),
+        (c.CFGI_STE_RANGE.make(StreamID=0, Range=31), True),
+        (c.CFGI_STE_RANGE.make(StreamID=SID ^ 1, Range=0), True),
+        (c.CFGI_STE_RANGE.make(StreamID=SID + 2, Range=0), False),
+        (c.TLBI_NSNH_ALL.make(), False),
+    ])
+    def test_what_removes_a_cd(self, command, dead):
+        m = Machine()
+        m.set_cd(V=0)
+        assert m.ends() == {A, C_BAD_CD}
+        m.sync(command)
+        assert m.ends() == ({C_BAD_CD} if dead else {A, C_BAD_CD})
+
+    def test_invalid_cd_may_be_cached(self):
+        m = Machine()
+        m.set_cd(V=0)
+        m.sync(c.CFGI_CD.make(StreamID=SID))
+        m.set_cd(V=1)
+        assert m.ends() == {A, C_BAD_CD}
+        m.sync(c.CFGI_CD.make(StreamID=SID))
+        assert m.ends() == {A}
+
+    def test_torn_copy(self):
+        """TTB0 and the first doubleword change one after the other: four combinations."""
+        m = Machine()
+        table = m.page()
+        m.map(table, 0, 48, 12, VA, B | 0xC40 | 3)
+        m.set_cd(TTB0=table)
+        m.set_cd(R=0)
+        assert m.ends() == {A, B}
+        ends = m.ends(0x40_5000)
+        assert len(ends) == 2  # recorded or not
+
+    def test_permission_of_a_stale_hit(self):
+        """The entry is old, what the fault does is the new CD's."""
+        m = Machine(mapped=False)
+        m.page_at(VA, A, 0xCC0)  # read only
+        m.begin()
+        old = m.cd["TTB0"]
+        m.set_cd(TTB0=m.page(), R=0)
+        m.sync(c.CFGI_CD.make(StreamID=SID))
+        assert {o.event for o in m.allowed(write=True)} == {None}
+        m.set_cd(TTB0=old)
+
+
+class TestL1Cd:
+    def machine(self) -> Machine:
+        """Two leaf tables for SubstreamIDs 0 to 63; the L1CD moves from the first to the second,
+        where SubstreamID 3 translates to B."""
+        m = Machine()
+        l1, one, two, table = (m.page() for _ in range(4))
+        for leaf, ttb in ((one, m.cd["TTB0"]), (two, table)):
+            m.memory.write(leaf + 3 * 64, _cd(m, ttb))
+        m.map(table, 0, 48, 12, VA, B | 0xC40 | 3)
+        m.memory.write(l1, (one | 1).to_bytes(8, "little"))
+        m.set_ste(S1ContextPtr=l1, S1Fmt=1, S1CDMax=6, S1DSS=2)
+        m.sync(c.CFGI_STE_RANGE.make(Range=31))
+        m.sync(c.TLBI_NSNH_ALL.make())
+        assert m.ends(ssid=3) == {A}
+        m.memory.write(l1, (two | 1).to_bytes(8, "little"))
+        return m
+
+    @pytest.mark.parametrize(("fields", "dead"), [
+        (dict(SubstreamID=3, Leaf=1), False),
+        (dict(SubstreamID=3, Leaf=0), True),
+        (dict(SubstreamID=5, Leaf=0), False),  # the L1CD goes, the CD of 3 does not
+    ])
+    def test_leaf(self, fields, dead):
+        m = self.machine()
+        assert m.ends(ssid=3) == {A, B}
+        m.sync(c.CFGI_CD.make(StreamID=SID, **fields))
+        m.sync(c.TLBI_NH_ALL.make())
+        assert m.ends(ssid=3) == ({B} if dead else {A, B})
+
+    def test_both_commands(self):
+        m = self.machine()
+        m.sync(c.CFGI_CD.make(StreamID=SID, SubstreamID=5))
+        m.sync(c.CFGI_CD.make(StreamID=SID, SubstreamID=3, Leaf=1))
+        m.sync(c.TLBI_NH_ALL.make())
+        assert m.ends(ssid=3) == {B}
+
+
+def _cd(m: Machine, ttb: int) -> bytes:
+    from spec.context import CD
+    return CD.make(**m.cd | dict(TTB0=ttb)).to_bytes()
+
+
+def test_bounded():
+    m = Machine()
+    small = type(m.checker)(m.impl, m.memory, m.state, limit=10)
+    for n in range(1, 20):
+        old = m.memory.read(m.leaf, 8)
+        new = (B + n * 4096 | 0xC43).to_bytes(8, "little")
+        m.memory.write(m.leaf, new)
+        small.on_write(m.leaf, old, new, m.now)
+    with pytest.raises(TooManyError):
+        small.allowed(m.txn(), m.tick())
+
