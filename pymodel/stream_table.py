@@ -6,6 +6,8 @@ from functools import lru_cache
 
 from pymodel.job import Fault, Job
 from pymodel.memory import BusError
+from pymodel.rules import Rules
+from pymodel.state import SmmuState
 from spec.events import EventType
 from spec.stream_table import (
     L1STD,
@@ -39,15 +41,20 @@ def _table(base: int, log2size: int, split: int, fmt: int, sid_bits: int,
     return base & -(STE_BYTES << log2size), bits, 0
 
 
+def stream_table(state: SmmuState, rules: Rules) -> tuple[int, int, int]:
+    """(aligned base, StreamID bits in range, StreamID bits of the second level or 0)."""
+    return _table(state.strtab_base, state.strtab_log2size, state.strtab_split, state.strtab_fmt,
+                  rules.sid_bits, rules.two_level)
+
+
 def find_ste(job: Job) -> bytes:
     """The STE of the transaction's StreamID.
 
     Faults: C_BAD_STREAMID; F_STE_FETCH for an external abort, and for an address above the output
     size (a free choice, docs/differences.md).
     """
-    state, sid = job.state, job.sid
-    base, bits, split = _table(state.strtab_base, state.strtab_log2size, state.strtab_split,
-                               state.strtab_fmt, job.rules.sid_bits, job.rules.two_level)
+    sid = job.sid
+    base, bits, split = stream_table(job.state, job.rules)
     if sid >> bits:
         raise Fault(EventType.C_BAD_STREAMID, f"StreamID needs more than {bits} bits", "2.1")
     address = _second_level(job, base, split) if split else base + sid * STE_BYTES
