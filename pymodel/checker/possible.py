@@ -24,9 +24,11 @@ def _config(run: BranchingReader, fault: Fault | None, window: Window) -> list[R
     if run.ste_read is None:
         return _unusable(run.l1std_read, window)
     own = [] if run.shared else _unusable(run.ste_read, window) + _unusable(run.cd_read, window)
+    if own:
+        return own  # what lies beyond it is no news
     if run.cd_read is None and fault is not None and _about_cd(fault):
-        return own + _unusable(run.l1cd_read, window) + _broken(run, fault, window)
-    return own + _walks(run, fault, window)
+        return _unusable(run.l1cd_read, window) + _broken(run, fault, window)
+    return _walks(run, fault, window)
 
 
 def _about_cd(fault: Fault) -> bool:

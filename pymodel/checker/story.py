@@ -58,19 +58,23 @@ class Story:
                 f"{observation.decided}, completed {observation.completed}")
 
     def _stale(self, observation: Observation, record: bytes | None = None) -> list[str]:
-        """The run with the fewest reads that are not possible, and those reads by name."""
-        best: Case | None = None
+        """What would explain the observation, or the record, if it were possible: the runs with
+        the fewest impossible reads, and those reads by name."""
+        best: list[list[Read]] = []
         try:
             for case in self._search.anything(observation.txn, observation.window):
                 fits = (case.outcome.event == record if record is not None
                         else observation.shows(case.outcome))
-                if fits and case.needs and (best is None or len(case.needs) < len(best.needs)):
-                    best = case
+                if not fits or not case.needs or case.needs in best:
+                    continue
+                if best and len(case.needs) < len(best[0]):
+                    best.clear()
+                if not best or len(case.needs) == len(best[0]):
+                    best.append(case.needs)
         except TooManyError:
-            return ["too many combinations to find the stale copy"]
-        if best is None:
-            return []
-        return [self._blame(read, observation.window) for read in best.needs]
+            return ["too many combinations to find what explains it"]
+        return ["; ".join(self._blame(read, observation.window) for read in needs)
+                for needs in best[:_SHOWN]]
 
     def _blame(self, read: Read, window: Window) -> str:
         value = (f"{read.value:#x}" if isinstance(read.value, int)
