@@ -7,6 +7,7 @@ from collections import Counter
 from driver.bus import Bus, Region
 from driver.dma import PageAllocator
 from pymodel.accel.accelerator import Accelerator
+from pymodel.lint import Lint, WatchedMemory
 from pymodel.memory import Memory, SparseMemory
 from pymodel.smmu import Smmu
 from spec.impl import Implementation
@@ -17,14 +18,24 @@ RAM_SIZE = 1 << 30
 
 
 class ModelBus(Bus):
-    """A machine made of the golden models of the SMMU and the accelerator."""
+    """A machine made of the golden models of the SMMU and the accelerator.
+
+    Members
+    -------
+    lint
+        What the driver does wrong; `lint.check()` raises if there is anything.
+    """
 
     def __init__(self, impl: Implementation, *, sid: int, queues: int, seed: int = 1,
                  memory: Memory | None = None) -> None:
-        self.memory = memory if memory is not None else SparseMemory(RAM_BASE, RAM_SIZE)
+        if memory is None:
+            memory = SparseMemory(RAM_BASE, RAM_SIZE)
+        watched = memory if isinstance(memory, SparseMemory) else WatchedMemory(memory)
+        self.memory = watched
         self.pages = PageAllocator(self.memory, RAM_BASE, RAM_SIZE, seed)
         self._raised: Counter[str] = Counter()
         self.smmu = Smmu(impl, self.memory, irq=self._interrupt)
+        self.lint = Lint(self.smmu, watched)
         self.accel = Accelerator(self.memory, self.smmu, sid, queues, irq=self._interrupt)
 
     def _interrupt(self, name: str) -> None:
