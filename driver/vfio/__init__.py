@@ -1,0 +1,1 @@
+"""VFIO as user programs see it: containers, groups, devices, mediated devices."""

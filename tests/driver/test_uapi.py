@@ -1,0 +1,65 @@
+"""Sizes, numbers and round trips of the structures that cross the kernel boundary."""
+
+import errno
+import struct
+
+import pytest
+
+from driver.vfio import iommufd_uapi as fd
+from driver.vfio import uacce_uapi as uacce
+from driver.vfio import uapi
+from tests.driver.rig import fails
+
+# Structure, struct codes and bytes as vfio.md gives them (bytes None: it gives none).
+LAYOUTS = [
+    (uapi.DeviceInfo, "IIIIII", 24), (uapi.RegionInfo, "IIIIQQ", 32),
+    (uapi.CapabilityHeader, "HHI", 8), (uapi.SparseMmap, "II", 8), (uapi.Area, "QQ", 16),
+    (uapi.IrqInfo, "IIII", 16), (uapi.IrqSet, "IIIII", 20), (uapi.DmaMap, "IIQQQ", 32),
+    (uapi.DmaUnmap, "IIQQ", 24), (uapi.Bitmap, "QQQ", 24), (uapi.Bind, "IIiIQ", 24),
+    (uapi.Attach, "IIII", 16), (fd.PageFault, "IIIIIIQII", 40), (fd.PageResponse, "II", 8),
+    (uacce.QpContext, "HH", 4), (uacce.QpInfo, "IHHQ", 16),
+]
+
+NUMBERS = [
+    (uapi.ContainerIoctl.GET_API_VERSION, 0x3B64), (uapi.ContainerIoctl.SET_IOMMU, 0x3B66),
+    (uapi.GroupIoctl.GET_STATUS, 0x3B67), (uapi.GroupIoctl.GET_DEVICE_FD, 0x3B6A),
+    (uapi.DeviceIoctl.GET_INFO, 0x3B6B), (uapi.DeviceIoctl.SET_IRQS, 0x3B6E),
+    (uapi.DeviceIoctl.RESET, 0x3B6F), (uapi.ContainerIoctl.IOMMU_GET_INFO, 0x3B70),
+    (uapi.ContainerIoctl.MAP_DMA, 0x3B71), (uapi.ContainerIoctl.UNMAP_DMA, 0x3B72),
+    (uapi.ContainerIoctl.DIRTY_PAGES, 0x3B75), (uapi.DeviceIoctl.FEATURE, 0x3B75),
+    (uapi.DeviceIoctl.DETACH_PT, 0x3B78), (fd.IommufdIoctl.IOAS_ALLOC, 0x3B81),
+    (fd.IommufdIoctl.HWPT_ALLOC, 0x3B89), (fd.IommufdIoctl.VEVENTQ_ALLOC, 0x3B93),
+    (uacce.UacceIoctl.START_Q, 0x5700), (uacce.UacceIoctl.PUT_Q, 0x5701),
+    (uacce.UacceIoctl.SET_QP_CONTEXT, 0xC004480A), (uacce.UacceIoctl.GET_QP_INFO, 0xC010480B),
+]
+
+
+@pytest.mark.parametrize(("kind", "codes", "size"), LAYOUTS)
+def test_layout(kind, codes, size):
+    assert (kind.CODES, kind.size()) == (codes, size)
+    values = range(1, len(codes) + 1)
+    data = kind(*values).encode()
+    assert data == struct.pack("<" + codes, *values)
+    assert kind.decode(data) == kind(*values)
+    with fails(errno.EINVAL):
+        kind.decode(data[:-1])
+
+
+@pytest.mark.parametrize(("number", "value"), NUMBERS)
+def test_number(number, value):
+    assert number == value
+
+
+def test_argsz_too_small():
+    data = uapi.DmaMap(argsz=31).encode()
+    with fails(errno.EINVAL):
+        uapi.DmaMap.receive(data)
+
+
+def test_capability_chain():
+    chain = uapi.chain(24, [(1, 1, b"abc"), (3, 1, b"defghijk")])
+    data = bytes(24) + chain
+    found = uapi.capabilities(data, 24)
+    assert found[1].startswith(b"abc")
+    assert found[3] == b"defghijk"
+    assert uapi.CapabilityHeader.decode(data, 24).next == 40
