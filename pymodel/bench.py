@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
+from pymodel.checker import Checker, Observation
+from pymodel.invalidation import decode
 from pymodel.memory import SparseMemory
 from pymodel.reader import MemoryReader
 from pymodel.state import SmmuState
 from pymodel.transaction import Ending, Transaction
 from pymodel.translate import translate
+from spec import commands as c
 from spec.codes import SizeCode, TG1Code
 from spec.context import CD
 from spec.impl import PRESETS
@@ -21,6 +24,7 @@ from spec.stream_table import STE, S2SL0Code, SteConfig
 from spec.vmsa import (
     AP,
     DESCRIPTOR_BYTES,
+    LAST_LEVEL,
     S2AP,
     DescriptorType,
     Mair,
@@ -36,6 +40,7 @@ _RAM = 1 << 30
 _G = 12
 _VA_BITS = 48
 _PAGES = 512  # one last-level table
+_SOFTWARE = 1 << S1Leaf.Software.lsb
 
 
 class Figure(NamedTuple):
@@ -45,6 +50,7 @@ class Figure(NamedTuple):
     levels: str
     reads: int
     per_second: float
+    metric: str = "translations"
 
 
 class _Machine:
@@ -73,6 +79,19 @@ class _Machine:
             for page in range(_RAM, self.free, 1 << _G):
                 self._map(stage2, page, leaf | page, 0)
         self.memory.write(strtab, ste.to_bytes())
+        self.transactions = [Transaction(sid=0, addr=n * 193 % _PAGES << _G | 0x40)
+                             for n in range(_PAGES)]
+        self._leaves = stage1
+
+    def rewrite(self, n: int) -> None:
+        """Change a leaf in a bit that software may use."""
+        at, address = self._leaves, (n % _PAGES) << _G
+        for level in range(LAST_LEVEL):
+            entry = self.memory.read64(at + index(_G, level, address) * DESCRIPTOR_BYTES)
+            at = S1Table.Address.get(entry)
+        at += index(_G, LAST_LEVEL, address) * DESCRIPTOR_BYTES
+        new = self.memory.read64(at) ^ _SOFTWARE
+        self.memory.write(at, new.to_bytes(DESCRIPTOR_BYTES, "little"))
 
     def _page(self) -> int:
         self.free += 1 << _G
@@ -103,8 +122,7 @@ class _Counter(MemoryReader):
 def measure(case: str, levels: str, *, nested: bool, seconds: float) -> Figure:
     """Translate reads all over the mapped pages for about `seconds`."""
     machine = _Machine(nested=nested)
-    transactions = [Transaction(sid=0, addr=n * 193 % _PAGES << _G | 0x40)
-                    for n in range(_PAGES)]
+    transactions = machine.transactions
     impl, state, reader = machine.impl, machine.state, MemoryReader(machine.memory)
     counter = _Counter(machine.memory)
     if translate(impl, state, counter, transactions[0]).ending is not Ending.TRANSLATED:
@@ -117,16 +135,57 @@ def measure(case: str, levels: str, *, nested: bool, seconds: float) -> Figure:
     return Figure(case, levels, counter.count, done / spent)
 
 
+def measure_checked(case: str, levels: str, *, nested: bool, seconds: float,
+                    changing: bool = False) -> Figure:
+    """Checked transactions per second, in batches that `judge` takes; the checker knows all pages.
+
+    With `changing`, before each batch one leaf is rewritten (to the same address) and
+    invalidated, and after it the old versions are forgotten.
+    """
+    machine = _Machine(nested=nested)
+    checker = Checker(machine.impl, machine.memory, machine.state)
+    clock = 0
+    machine.memory.watch = lambda address, old, new: checker.on_write(address, old, new, clock)
+    results = [translate(machine.impl, machine.state, MemoryReader(machine.memory), txn)
+               for txn in machine.transactions]
+    flush = c.TLBI_NH_ALL.make()
+    inv = decode(machine.impl, flush)
+    done, start = -len(results), time.perf_counter()
+    while done <= 0 or time.perf_counter() - start < seconds:
+        if done == 0:
+            start = time.perf_counter()  # the first batch only gets to know the pages
+        if changing:
+            machine.rewrite(clock)
+            checker.on_command(flush, inv, clock + 1)
+            checker.on_command(c.SYNC.make(), None, clock + 1)
+        clock += 2
+        checker.judge([
+            Observation(txn=txn, ending=result.ending, pa=result.pa, attrs=result.attrs,
+                        issued=clock, decided=clock, completed=clock)
+            for txn, result in zip(machine.transactions, results, strict=True)]).verify()
+        done += len(results)
+        if changing:
+            checker.on_sync(clock)
+            clock += 1
+            checker.prune(clock)
+    return Figure(case, levels, 0, done / (time.perf_counter() - start),
+                  "checked transactions")
+
+
 def bench(seconds: float = 1.0) -> list[Figure]:
-    """The single-stage and nested figures, `seconds` each."""
+    """The single-stage and nested figures, plain and checked, `seconds` each."""
     return [measure("stage1", "4", nested=False, seconds=seconds),
-            measure("nested", "4 x 4", nested=True, seconds=seconds)]
+            measure("nested", "4 x 4", nested=True, seconds=seconds),
+            measure_checked("stage1 checked", "4", nested=False, seconds=seconds),
+            measure_checked("nested checked", "4 x 4", nested=True, seconds=seconds),
+            measure_checked("stage1 checked, changing", "4", nested=False, seconds=seconds,
+                            changing=True)]
 
 
 def main() -> None:
     for figure in bench():
-        print(f"{figure.case:8} {figure.levels:6} levels {figure.reads:3} descriptor reads "
-              f"{figure.per_second:10,.0f} translations/s")
+        print(f"{figure.case:24} {figure.levels:6} levels {figure.per_second:10,.0f} "
+              f"{figure.metric}/s")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def command(areas: tuple[str, ...], preset: str, sim: str | None, as_json: bool)
 def _model() -> list[dict[str, Any]]:
     from pymodel.bench import bench
     return [{"case": figure.case, "stage": figure.case, "pages": figure.levels,
-             "metric": "translations", "value": figure.per_second, "unit": "/s",
+             "metric": figure.metric, "value": figure.per_second, "unit": "/s",
              "bar": MODEL_BAR if figure.case == "stage1" else None,
              "ok": figure.case != "stage1" or figure.per_second >= MODEL_BAR}
             for figure in bench()]

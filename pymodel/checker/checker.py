@@ -45,7 +45,7 @@ from pymodel.checker.registry import Registry
 from pymodel.checker.search import Search
 from pymodel.checker.states import States
 from pymodel.invalidation import Invalidation
-from pymodel.memory import PAGE, Memory
+from pymodel.memory import Memory
 from pymodel.smmu import Smmu
 from pymodel.state import SmmuState
 from pymodel.transaction import Transaction
@@ -85,8 +85,8 @@ class Checker:
         """Memory at `address` has changed from `old` to `new`, by software or by the SMMU.
         Writes to what is no structure cost memory until `prune`; leave them out if known."""
         if self._history.on_write(address, old, new, time):
-            last = (address + len(new) - 1) // PAGE
-            if any(n in self._registry.roles for n in range(address // PAGE, last + 1)):
+            words = range(address // 8 * 8, address + len(new), 8)
+            if any(self._registry.steers(at, self.memory.read64(at)) for at in words):
                 self._quick.reset()
 
     def on_command(self, command: Command, inv: Invalidation | None, time: Time) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 
 class Choices:
     """The choices of one run after the other.
@@ -13,6 +15,7 @@ class Choices:
         self._made: list[tuple[int, int]] = []  # (choice, number of options)
         self._at = 0
         self._started = False
+        self._reached: dict[Hashable, tuple[tuple[int, int], ...]] = {}
 
     def again(self) -> bool:
         """Prepare the next run; False when there is none."""
@@ -36,6 +39,14 @@ class Choices:
         self._at += 1
         return self._made[self._at - 1][0]
 
+    def new(self, state: Hashable) -> bool:
+        """Whether no other choices have led to this state before; if some have, all that can come
+        after it has been tried."""
+        if not self._at:
+            return True
+        way = tuple(self._made[:self._at])
+        return self._reached.setdefault(state, way) == way
+
     def made(self) -> list[int]:
         """The choices of the run that has ended."""
         return [choice for choice, _ in self._made]
@@ -47,3 +58,6 @@ class Replay(Choices):
     def __init__(self, made: list[int]) -> None:
         super().__init__()
         self._made = [(choice, 0) for choice in made]
+
+    def new(self, state: Hashable) -> bool:
+        return True

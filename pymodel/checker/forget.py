@@ -90,7 +90,7 @@ class Forgetting:
             return True  # never cached, or means the same as what is there now
         if where.leaf(value):
             dead = [where.entry(value)]
-            if role.nested:
+            if role.nested and where.stage is Stage.S2:
                 dead.append(_everything(where, where.entry(value)))
             return all(any(_removes(done.inv, entry)
                            for done in self._since(version.overwritten)) for entry in dead)

@@ -95,6 +95,8 @@ class History:
 
     def keep(self, kept: dict[int, list[Version]]) -> None:
         """Forget the versions that are not in `kept`; the newest one always stays."""
-        self.words = {address: versions for address, versions in kept.items()
-                      if len(versions) > 1}
-        self.pages = {address // PAGE for address in self.words}
+        self.words.clear()
+        self.words.update((address, versions) for address, versions in kept.items()
+                          if len(versions) > 1)
+        self.pages.clear()
+        self.pages.update(address // PAGE for address in self.words)

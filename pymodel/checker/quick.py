@@ -12,7 +12,9 @@ from pymodel.memory import PAGE, Memory
 from pymodel.reader import Context, MemoryReader
 from pymodel.transaction import Transaction
 from pymodel.translate import translate
+from spec.context import CD_BYTES
 from spec.impl import Implementation
+from spec.stream_table import STE_BYTES
 
 _MOST = 1 << 18  # pages remembered
 
@@ -22,45 +24,42 @@ class _ChangedError(Exception):
 
 
 class _SteadyReader(MemoryReader):
-    """Memory as it is now, where it has always been so; updates stay here."""
+    """Memory as it is now, where it has always been so; updates stay in `updated`."""
 
     def __init__(self, memory: Memory, history: History) -> None:
         super().__init__(memory)
         self._words, self._pages = history.words, history.pages
         self._read64: Callable[[int], int] = memory.read64
-        self._updated: dict[int, int] = {}
+        self.updated: dict[int, int] = {}
 
     def ste(self, address: int, sid: int) -> bytes:
         if address // PAGE in self._pages:
             raise _ChangedError
-        return super().ste(address, sid)
+        return self.memory.read(address, STE_BYTES)
 
     def cd(self, address: int, sid: int, ssid: int) -> bytes:
         if address // PAGE in self._pages:
             raise _ChangedError
-        return super().cd(address, sid, ssid)
+        return self.memory.read(address, CD_BYTES)
 
     def l1std(self, address: int, sid: int) -> int:
-        return self.word(address)
-
-    def l1cd(self, address: int, sid: int, ssid: int) -> int:
-        return self.word(address)
-
-    def word(self, address: int) -> int:
         if address in self._words:
             raise _ChangedError
         return self._read64(address)
+
+    def l1cd(self, address: int, sid: int, ssid: int) -> int:
+        return self.l1std(address, sid)
 
     def descriptor(self, address: int, stage: int, level: int, context: Context) -> int:
         if address in self._words:
             raise _ChangedError
-        if self._updated and address in self._updated:
-            return self._updated[address]
+        if self.updated and address in self.updated:
+            return self.updated[address]
         return self._read64(address)
 
     def update(self, address: int, old: int, new: int, stage: int, level: int,
                context: Context) -> bool:
-        self._updated[address] = new
+        self.updated[address] = new
         return True
 
 
@@ -72,7 +71,8 @@ class Quick:
     """
 
     def __init__(self, impl: Implementation, history: History, states: States) -> None:
-        self._impl, self._history, self._states = impl, history, states
+        self._impl, self._states = impl, states
+        self._reader = _SteadyReader(history.memory, history)
         self._known: set[tuple[int, int | None, int]] = set()
 
     def reset(self) -> None:
@@ -91,8 +91,11 @@ class Quick:
         states = self._states.effective(window)
         if len(states) != 1:
             return None
-        reader = _SteadyReader(self._history.memory, self._history)
+        reader = self._reader
         try:
             return Outcome.of(translate(self._impl, states[0].state, reader, txn))
         except _ChangedError:
             return None
+        finally:
+            if reader.updated:
+                reader.updated.clear()

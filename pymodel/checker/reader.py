@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple, TypeVar
 
 from pymodel.cd import decode_cd, stream_world
@@ -89,6 +89,7 @@ class BranchingReader:
         self.stage2: list[Descriptor] = []
         self.updated: list[Read] = []
         self.failed = self.skipped = False
+        self._walks = 0
 
     # Configuration
 
@@ -176,7 +177,7 @@ class BranchingReader:
         where = place(self.job, stage, level, context)
         walk = self._walk(stage, level)
         feed = self._feed1() if stage == 1 else self._feed2()
-        self._records.registry.table(address, where, stage == 2 and self.job.ste.s1)
+        self._records.registry.table(address, where, self.job.ste.s1 and self.job.ste.s2on)
         if address in self._overlay:
             read = self._last[address].read._replace(value=self._overlay[address], feed=feed)
         else:
@@ -194,9 +195,11 @@ class BranchingReader:
         if stage == 1:
             if level == region_of(self.job).start:
                 self.stage1 = []
+                self._walks += 1
             return self.stage1
         if level == self.job.ste.s2.start:
             self.stage2 = []
+            self._walks += 1
         return self.stage2
 
     def _descriptor(self, address: int, where: Place, feed: Life) -> Read:
@@ -268,6 +271,14 @@ class BranchingReader:
         return (written <= self._window.decided and written <= feed.dead
                 and overwritten >= feed.start and feed.start <= self._window.decided)
 
+    def _state(self, read: Read) -> Hashable:
+        """All that decides what can still come of this run: where it is, what it has, and how
+        long each thing and the way here last."""
+        had = [(r.value, r.life) for r in (self.ste_read, self.cd_read, self.l1cd_read) if r]
+        table = self.stage1[-1] if self.stage1 else None
+        return (read.role, read.address, read.feed, self._walks, *had,
+                (table.value, table.read.life) if table else None)
+
     def _get(self, get: Callable[[], T]) -> T:
         try:
             return get()
@@ -276,7 +287,8 @@ class BranchingReader:
             raise
 
     def _pick(self, reads: list[Read]) -> Read:
-        if not reads:
+        """Choose; but not where other choices have led to the same place, by as good a way."""
+        if not reads or not (self._overlay or self._choices.new(self._state(reads[0]))):
             raise ImpossibleError
         return reads[self._choices.pick(len(reads))]
 

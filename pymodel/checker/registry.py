@@ -7,16 +7,18 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from pymodel.checker.reads import Place
-from pymodel.invalidation import Kind
+from pymodel.invalidation import Kind, Stage
 from pymodel.memory import PAGE
 from pymodel.reader import World
+from pymodel.walk import swap64
 
 
 class TableRole(NamedTuple):
-    """A 4 KB page of descriptors. `first` is the place of its first descriptor."""
+    """A 4 KB page of descriptors. `first` is the place of its first descriptor; `nested`: both
+    stages are on."""
 
     first: Place
-    nested: bool  # stage 2 under a stage 1
+    nested: bool
 
 
 class ConfigRole(NamedTuple):
@@ -71,6 +73,15 @@ class Registry:
                span: int) -> None:
         first = (number >> span) - address % PAGE // size
         self.roles[address // PAGE].add(ConfigRole(kind, sid, first << span, size, span))
+
+    def steers(self, address: int, value: int) -> bool:
+        """Whether with `value` in it the doubleword can lead to pages without a role."""
+        for role in self.roles.get(address // PAGE, ()):
+            if isinstance(role, ConfigRole) or (role.nested and role.first.stage is Stage.S1):
+                return True
+            if not role.first.leaf(swap64(value) if role.first.big else value):
+                return True
+        return False
 
     def stream(self, sid: int, ssid: int | None, tags: Tags) -> None:
         self.streams[tags.world, tags.vmid].setdefault((sid, ssid), set()).add(tags)

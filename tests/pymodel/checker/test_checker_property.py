@@ -128,11 +128,11 @@ class World:
         self.m.checker.prune(oldest)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32), st.booleans())
 def test_accepted(seed: int, prune: bool):
     world = World(seed)
-    for n in range(150):
+    for n in range(200):
         world.act()
         world.collect()
         if n % 10 == 9:

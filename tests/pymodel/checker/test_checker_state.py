@@ -240,3 +240,30 @@ def test_stage1_off_needs_no_tlb():
     m.set_ste(Config=S1)
     m.sync(c.CFGI_STE.make(StreamID=SID))
     assert m.ends() == {A, C}
+
+
+def test_many_changes_in_a_nested_walk():
+    """Every level of stage 2 is replaced twice: many ways to the same few outcomes."""
+    m = Machine(mapped=False)
+    table = m.stage2()
+    m.page_at(VA, OTHER)
+    pages = [*range(0x4000_0000, 0x4020_0000, 0x1000), *range(0x4100_0000, 0x4180_0000, 0x1_0000)]
+
+    def everything(pa: int) -> None:
+        """Fresh tables below the start table, which then points to them."""
+        top = m.page()
+        for page in pages:
+            m.map(top, 0, 48, 12, page, page | S2_LEAF)
+        m.map(top, 0, 48, 12, OTHER, pa | S2_LEAF)
+        put(m.memory, table, m.memory.read64(top))
+
+    everything(A)
+    m.begin()
+    assert m.ends() == {A}
+    everything(B)
+    everything(C)
+    low = m.map(table, 0, 48, 12, 0x4100_0000, 0x4100_0000 | S2_LEAF)
+    put(m.memory, low, 0x4100_0000 | S2_LEAF | 1 << 55)
+    assert m.ends() == {A, B, C}
+    m.sync(c.TLBI_S12_VMALL.make(VMID=9))
+    assert m.ends() == {C}
