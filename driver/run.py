@@ -13,6 +13,6 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         coroutine.send(None)
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+        return end.value
     coroutine.close()
     raise RuntimeError("the coroutine waits for something that only a simulator can bring")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 from driver.accel.queue import Queue
 from driver.bus import Bus, DriverError, Region
 from driver.iommu.domain import Domain, Iommu, Stream
 from driver.iommu.ids import IdAllocator
 from driver.iommu.pagetable import Prot
+from driver.iommu.process import Binding
 from pymodel.memory import PAGE
 from spec.fields import Register, Structure
 from spec.qm import (
@@ -63,6 +67,7 @@ class QmDriver:
         self.kernel = iommu.domain()
         self.queues: dict[int, Queue] = {}
         self._ids = IdAllocator("queue", 0, queue_count)
+        self._bound: dict[int, tuple[Binding, Callable[[], Awaitable[None]]]] = {}
         self._next_iova = KERNEL_IOVA
         self._event_head, self._event_phase = 0, 1
         self._eq = self._eq_depth = 0  # physical address and depth of the event queue
@@ -98,22 +103,64 @@ class QmDriver:
         self._next_iova += size
         return iova, physical
 
-    async def open(self, domain: Domain | None) -> Queue:
-        """A started queue for the owner of `domain`; None: a queue in the function's own space.
+    async def release(self, iova: int, size: int) -> None:
+        """Give back what `allocate` returned; the device must not use it any more."""
+        size = -(-size // PAGE) * PAGE
+        found = self.kernel.table.lookup(iova)
+        assert found is not None
+        await self.kernel.unmap(iova, size)
+        self.bus.pages.give_back(found[1], size)
 
-        The owner never learns the PASID.
+    async def open(self, owner: Domain | Binding | None) -> Queue:
+        """A started queue for the owner of a domain, under a PASID of its own; for a process that
+        is bound, under the binding's; None: a queue in the function's own space.
+
+        The owner never learns the PASID. LookupError: no queue or no PASID is left.
         """
-        pasid = await self.stream.attach(domain) if domain is not None else 0
-        queue = Queue(self, self._ids.take(), pasid)
-        self.queues[queue.number] = queue
+        number = self._ids.take()
+        try:
+            pasid = await self._reach(owner)
+        except LookupError:
+            self._ids.give(number)
+            raise
+        queue = Queue(self, number, pasid)
+        self.queues[number] = queue
         await queue.start()
+        if isinstance(owner, Binding):
+            self._bound[number] = owner, partial(self._drop, queue)
+            owner.on_exit(self._bound[number][1])
         return queue
 
     async def close(self, queue: Queue) -> None:
-        """Drain and stop a queue; its PASID reaches nothing any more."""
-        await self.mailbox(MailboxCommand.STOP_QP, queue.number, 0)
+        """Finish its jobs and stop a queue; its PASID reaches nothing any more."""
+        if queue.number in self._bound:
+            binding, drop = self._bound[queue.number]
+            binding.forget(drop)
+            await drop()
+            return
+        await self._stop(queue)
         if queue.pasid:
             await self.stream.detach(queue.pasid)
+
+    async def abandon(self, queue: Queue) -> None:
+        """As `close`, without waiting for its jobs: they are aborted."""
+        if queue.pasid and queue.number not in self._bound:
+            await self.stream.silence(queue.pasid)
+        await self.close(queue)
+
+    async def _reach(self, owner: Domain | Binding | None) -> int:
+        if isinstance(owner, Binding):
+            return owner.pasid
+        return 0 if owner is None else await self.stream.attach(owner)
+
+    async def _drop(self, queue: Queue) -> None:
+        """Stop a queue under somebody else's PASID."""
+        del self._bound[queue.number]
+        await self._stop(queue)
+
+    async def _stop(self, queue: Queue) -> None:
+        await self.mailbox(MailboxCommand.STOP_QP, queue.number, 0)
+        await queue.free()
         del self.queues[queue.number]
         self._ids.give(queue.number)
 

@@ -45,8 +45,8 @@ class Queue:
     def __init__(self, qm: QmDriver, number: int, pasid: int) -> None:
         self._qm, self._bus = qm, qm.bus
         self.number, self.pasid, self.depth = number, pasid, qm.depth
-        size = SQE_BYTES * self.depth + CQE.size() * self.depth
-        iova, self._sq = qm.allocate(size)
+        self.ring_bytes = (SQE_BYTES + CQE.size()) * self.depth
+        iova, self._sq = qm.allocate(self.ring_bytes)
         self._sq_iova, self._cq_iova = iova, iova + SQE_BYTES * self.depth
         self._cq = self._sq + SQE_BYTES * self.depth
         self._tail = self._head = self._used = 0
@@ -62,6 +62,10 @@ class Queue:
         await self._qm.load_context(MailboxCommand.CQC, self.number, CQC.make(
             base_l=self._cq_iova & low, base_h=self._cq_iova >> 32, depth_minus_1=self.depth - 1,
             log2_size=CQE.size().bit_length() - 1, phase=1, c_flag=1))
+
+    async def free(self) -> None:
+        """Give the rings back; the queue must be stopped."""
+        await self._qm.release(self._sq_iova, self.ring_bytes)
 
     async def copy(self, source: int, target: int, size: int, tag: int) -> None:
         """Send a job: copy `size` bytes between two addresses of this queue's address space."""

@@ -18,6 +18,13 @@ class IdAllocator:
                 return number
         raise LookupError(f"no {self._what} left of {self._limit - self._first}")
 
+    def claim(self, number: int) -> int:
+        """Take this very number, inside the range or not; it must be free."""
+        if number in self._used:
+            raise ValueError(f"{self._what} {number} is in use")
+        self._used.add(number)
+        return number
+
     def give(self, number: int) -> None:
         """Return a number; it must have been taken."""
         self._used.remove(number)

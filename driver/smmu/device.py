@@ -86,8 +86,7 @@ class SmmuDriver:
         cached = FetchCacheability.WB_RA
         await self.strtab.write(sid, STE.make(
             V=1, Config=SteConfig.S1, S1ContextPtr=table.base, S1CDMax=log2size,
-            S1DSS=SteS1DSS.SSID0, S1CIR=cached, S1COR=cached, S1CSH=Shareability.INNER,
-            S1STALLD=1 if self.impl.STALL_MODEL == 0 else 0))
+            S1DSS=SteS1DSS.SSID0, S1CIR=cached, S1COR=cached, S1CSH=Shareability.INNER))
         return table
 
     async def detach(self, sid: int) -> None:

@@ -1,0 +1,151 @@
+"""Processes that share their address space with the device; ASIDs fewer than address spaces."""
+
+import dataclasses
+
+import pytest
+
+from driver.iommu.pagetable import Prot
+from driver.iommu.process import Process
+from driver.run import run
+from pymodel.memory import PAGE
+from spec.impl import PRESETS
+from spec.sec import ErrorType
+from tests.driver.rig import SMALL_ASIDS, Machine
+
+TEXT = b"what the program wrote" * 300
+SIZE = len(TEXT)
+
+
+@pytest.fixture(params=["tiny", "base"])
+def machine(request):
+    machine = Machine(PRESETS[request.param])
+    yield machine
+    machine.check()
+
+
+def program(machine):
+    """A bound process with a source and a target, and its queue."""
+    process = Process(machine.iommu)
+    source, target = process.mmap(len(TEXT)), process.mmap(len(TEXT))
+    process.write(source, TEXT)
+    binding = run(process.bind(machine.stream))
+    return process, binding, source, target, run(machine.qm.open(binding))
+
+
+def job(machine, queue, source, target, size=SIZE):
+    """Copy to the end; the completions."""
+    run(queue.copy(source, target, size, 1))
+    run(machine.iommu.faults.service())
+    return run(queue.receive())
+
+
+def test_device_works_at_program_addresses(machine):
+    process, _, source, target, queue = program(machine)
+    assert job(machine, queue, source, target)[0].error is ErrorType.OK
+    assert process.read(target, len(TEXT)) == TEXT
+
+
+def test_two_processes_same_addresses(machine):
+    first, _, source, target, queue = program(machine)
+    second, _, source2, target2, queue2 = program(machine)
+    assert (source, target) == (source2, target2)
+    second.write(source, TEXT[::-1])
+    job(machine, queue, source, target)
+    job(machine, queue2, source2, target2)
+    assert first.read(target, len(TEXT)) == TEXT
+    assert second.read(target, len(TEXT)) == TEXT[::-1]
+
+
+def test_one_pasid_for_each_process(machine):
+    process, binding, *_ = program(machine)
+    again = run(process.bind(machine.stream))
+    assert again is binding
+    run(process.unbind(again))
+    assert machine.stream.domain(binding.pasid) is process.domain
+
+
+def test_exit_frees_pasid_and_memory(machine):
+    free = len(machine.bus.pages._scattered)
+    process, binding, *_ = program(machine)
+    pasid = binding.pasid
+    run(process.exit())
+    assert machine.stream.domain(pasid) is None
+    assert len(machine.bus.pages._scattered) == free
+    assert not machine.qm.queues
+    assert program(machine)[1].pasid == pasid
+
+
+def test_exit_in_the_middle_of_a_job():
+    machine = Machine(PRESETS["base"])
+    process, binding, source, target, queue = program(machine)
+    pasid = binding.pasid
+    run(queue.copy(source, target, len(TEXT), 7))
+    assert len(machine.bus.smmu.stalls)  # the job waits for the program's page
+    run(process.exit())
+    assert not len(machine.bus.smmu.stalls)
+    heir, binding, source, target, queue = program(machine)
+    assert binding.pasid == pasid
+    assert job(machine, queue, source, target)[0].error is ErrorType.OK
+    assert heir.read(target, len(TEXT)) == TEXT
+    machine.check()
+
+
+def test_munmap_takes_the_page_from_the_device(machine):
+    process, _, source, target, queue = program(machine)
+    job(machine, queue, source, target)
+    run(process.munmap(source, PAGE))
+    assert job(machine, queue, source, target)[0].error is not ErrorType.OK
+    assert job(machine, queue, source + PAGE, target, 100)[0].error is ErrorType.OK
+
+
+def test_read_only_memory_is_not_written(machine):
+    process, _, source, _, queue = program(machine)
+    constant = process.mmap(PAGE, Prot.READ)
+    assert job(machine, queue, source, constant, 16)[0].error is not ErrorType.OK
+    assert process.read(constant, 16) == bytes(16)
+
+
+def test_more_address_spaces_than_asids():
+    """300 domains on 255 ASIDs: whoever is parked works again when it faults."""
+    machine = Machine(SMALL_ASIDS, log2_pasids=9)
+    programs = [Process(machine.iommu) for _ in range(300)]
+    for number, process in enumerate(programs):
+        process.mmap(PAGE)
+        process.write(process.mm.areas()[0].start, bytes([number & 255]) * 64)
+        run(process.bind(machine.stream))
+    assert sum(p.domain.asid == 0 for p in programs) == 300 - 254
+    for number in (0, 299, 1, 45, 0, 200):
+        process = programs[number]
+        at = process.mm.areas()[0].start
+        queue = run(machine.qm.open(run(process.bind(machine.stream))))
+        assert job(machine, queue, at, at + 64, 64)[0].error is ErrorType.OK
+        assert process.read(at + 64, 64) == bytes([number & 255]) * 64
+        run(machine.qm.close(queue))
+    machine.check()
+
+
+def test_asids_run_out_without_stalls():
+    impl = dataclasses.replace(PRESETS["tiny"], SSIDSIZE=9)
+    machine = Machine(impl, log2_pasids=9)
+    processes = [Process(machine.iommu) for _ in range(255)]
+    for process in processes[:254]:
+        run(process.bind(machine.stream))
+    with pytest.raises(LookupError, match="no ASID left"):
+        run(processes[254].bind(machine.stream))
+    run(processes[7].exit())
+    run(processes[254].bind(machine.stream))
+    machine.check()
+
+
+def test_two_pasids_share_one_asid(machine):
+    domain = machine.iommu.domain()
+    pages = [machine.bus.pages.scatter() for _ in range(2)]
+    domain.map(0x10000, pages[0], PAGE, Prot.READ | Prot.WRITE)
+    first, second = run(machine.qm.open(domain)), run(machine.qm.open(domain))
+    asid = domain.asid
+    assert first.pasid != second.pasid
+    run(machine.qm.close(first))
+    assert domain.asid == asid
+    assert job(machine, second, 0x10000, 0x10800, 64)[0].error is ErrorType.OK
+    run(machine.qm.close(second))
+    assert domain.asid == 0
