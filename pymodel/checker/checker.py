@@ -99,6 +99,11 @@ class Checker:
         before (later is safe, it only allows more)."""
         self._log.on_sync(time)
 
+    def on_stream(self, sid: int, ssid: int | None = None) -> None:
+        """The stream has transactions. Needed only where others may hit its TLB entries before
+        one of its own has been judged."""
+        self._registry.known.add((sid, ssid))
+
     def on_state(self, state: SmmuState, since: Time, by: Time | None = None) -> None:
         """The registers say `state`. It may be in effect from `since` (the write), and surely is
         for what is issued after `by` (the acknowledge; `since` if there is none)."""
@@ -130,13 +135,17 @@ class Checker:
         `observations`, STALL records included. `lossy`: the queue was full, disabled or in error,
         so that records may be missing. Raises `TooManyError`.
         """
-        return self._judge.judge(list(observations), list(records), lossy)
+        batch = list(observations)
+        for observation in batch:
+            self.on_stream(observation.txn.sid, observation.txn.ssid)
+        return self._judge.judge(batch, list(records), lossy)
 
     def prune(self, before: Time) -> None:
         """Forget what no transaction issued at `before` or later can meet. None issued earlier may
         be asked about any more.
 
-        Pages that no transaction has walked through are taken as not cached. States other than
+        Pages that no judged transaction has walked through are taken as not cached, and tags that
+        none had as not in use. States other than
         the current one go when everything may be gone that was fetched under them.
         """
         Forgetting(self._history, self._log, self._registry, self._states, self.impl.SIDSIZE,

@@ -162,12 +162,17 @@ class BranchingReader:
         ste = decode_ste(self.job.rules, raw)
         if ste.illegal or ste.abort or not (ste.s2on if user.cd is None else ste.s1):
             raise ImpossibleError
+        if (ste.s2.vmid if user.cd is None else ste.vmid) != user.tags.vmid:
+            raise ImpossibleError
         return borrow_ste(user, raw)
 
     def _borrowed_cd(self, raw: bytes, user: User) -> bytes:
         job = self.job
         assert user.cd is not None
-        if decode_cd(job.rules, raw, stream_world(job), job.ste.stalld).illegal:
+        world = stream_world(job)
+        cd = decode_cd(job.rules, raw, world, job.ste.stalld)
+        if cd.illegal or world is not user.tags.world or (
+                cd.asid != user.tags.asid and cd.aset != user.tags.aset):
             raise ImpossibleError
         return borrow_cd(user.cd, raw)
 

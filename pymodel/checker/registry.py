@@ -54,6 +54,8 @@ class Registry:
     streams
         By world and VMID: the (StreamID, SubstreamID) that translate under them, each with its
         tags.
+    known
+        Every (StreamID, SubstreamID) that may have transactions.
     globals
         (World, VMID) with global leaves.
     """
@@ -62,6 +64,7 @@ class Registry:
         self.roles: defaultdict[int, set[TableRole | ConfigRole]] = defaultdict(set)
         self.streams: defaultdict[tuple[World, int | None],
                                   dict[tuple[int, int | None], set[Tags]]] = defaultdict(dict)
+        self.known: set[tuple[int, int | None]] = set()
         self.globals: set[tuple[World, int]] = set()
 
     def table(self, address: int, where: Place, nested: bool) -> None:
@@ -85,10 +88,3 @@ class Registry:
 
     def stream(self, sid: int, ssid: int | None, tags: Tags) -> None:
         self.streams[tags.world, tags.vmid].setdefault((sid, ssid), set()).add(tags)
-
-    def sharing(self, sid: int, ssid: int | None, tags: Tags) -> list[tuple[int, int | None]]:
-        """The other streams whose translations a stream with `tags` may hit."""
-        anyone = (tags.world, tags.vmid or 0) in self.globals
-        return [who for who, theirs in self.streams[tags.world, tags.vmid].items()
-                if who != (sid, ssid)
-                and any(t.asid == tags.asid or (anyone and t.aset == tags.aset) for t in theirs)]

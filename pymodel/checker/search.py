@@ -71,6 +71,7 @@ class Search:
         the window `judged`.
         """
         budget = [self.limit]
+        self.records.registry.known.add((txn.sid, txn.ssid))
         for version in self.states.effective(window):
             if not version.state.smmuen:
                 yield self._disabled(txn, version.state)
@@ -128,10 +129,10 @@ class Search:
                 budget: list[int], seen: _Seen) -> Iterator[Case]:
         """TLB entries under the same tags, from configuration that is gone or another stream's."""
         for user in seen.users.values():
-            streams = self.records.registry.sharing(txn.sid, txn.ssid, user.tags)
-            if any(seen.skipped) or len(seen.users) > 1:
-                streams.append((txn.sid, txn.ssid))
-            for sid, ssid in streams:
+            for sid, ssid in sorted(self.records.registry.known, key=str):
+                own = (sid, ssid) == (txn.sid, txn.ssid)
+                if own and len(seen.users) == 1 and not any(seen.skipped):
+                    continue
                 for root in self.states.roots():
                     state = self.states.through(version.state, root)
                     yield from self._hits(replace(txn, sid=sid, ssid=ssid), txn, user, state,
