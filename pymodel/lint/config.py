@@ -40,18 +40,16 @@ class Config:
         self._raw: dict[int, bytes] = {}     # StreamID to the STE that its CD regions are from
         self._bases: dict[tuple[Kind, int, int, int], int] = {}  # before the changes under way
         self._owed: dict[tuple[Kind, int, int, int], Duty] = {}  # the latest change of an entry
-        self._table: tuple = ()
+        self._table: tuple[int, int, int] | None = None
 
     # Which structures there are
 
     def enabled(self, state: SmmuState) -> None:
         """SMMUEN becomes 1."""
         self.state = state
-        base, bits, split = stream_table(state, self.rules)
-        table = (base, bits, split)
-        if self._table not in ((), table):
-            self._moved()
-        self._table, self.split = table, split
+        self.placed(state)
+        base, bits, split = self._table = stream_table(state, self.rules)
+        self.split = split
         if not split:
             self.regions.add(Region(Kind.STE, base, 1 << bits, STE_BYTES, 0))
             return
@@ -64,8 +62,12 @@ class Config:
         """SMMUEN becomes 0: nothing is read any more, but caches keep what they hold."""
         self.state = replace(self.state, smmuen=False)
 
-    def _moved(self) -> None:
-        """Another stream table: nothing that was cached from the old one holds."""
+    def placed(self, state: SmmuState) -> None:
+        """STRTAB_BASE or STRTAB_BASE_CFG was written. With another stream table nothing that was
+        cached from the old one holds."""
+        if self._table in (None, stream_table(state, self.rules)):
+            return
+        self._table = None
         self.regions.clear()
         self._raw.clear()
         self._bases.clear()

@@ -13,7 +13,6 @@ from pymodel.lint.watched import WatchedMemory, add_watch
 from pymodel.memory import Memory, SparseMemory
 from pymodel.observer import Observer, RegisterWrite
 from pymodel.smmu import Smmu
-from spec import registers as r
 from spec.commands import Command, CommandError
 
 
@@ -63,8 +62,7 @@ class Lint(Observer):
     def on_register_write(self, write: RegisterWrite) -> None:
         self._registers.on_write(write)
         self._queues.on_write(write)
-        if write.register is r.CR0:
-            self._tracker.on_cr0(write.old, write.new)
+        self._tracker.on_register_write(write)
 
     def on_command(self, command: Command, invalidation: Invalidation | None) -> None:
         self._commands.on_command(command)

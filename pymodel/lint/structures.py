@@ -12,7 +12,7 @@ from pymodel.ste import Ste, decode_ste
 from pymodel.ste_check import S1_ON, S2_ON, strw_used
 from pymodel.walk import geometry
 from spec.codes import TG0_SHIFT, TG1_SHIFT, InstructionOverride, PrivilegeOverride
-from spec.context import CD, CD_BYTES, CD_LEAF_BITS, L1CD, L1CD_BYTES
+from spec.context import CD, CD_BYTES, L1CD, L1CD_BYTES
 from spec.fields import Field, Structure
 from spec.stream_table import L1STD, SPAN_MAX, STE, STE_BYTES, SteConfig
 from spec.vmsa import LAST_LEVEL, DescriptorType, S1Leaf, start_level, start_table_bytes
@@ -139,7 +139,3 @@ def context_bytes(ste: Ste) -> int:
     if ste.leaf_bits:
         return L1CD_BYTES << max(0, ste.cd_max - ste.leaf_bits)
     return CD_BYTES << ste.cd_max
-
-
-__all__ = ["CD_LEAF_BITS", "Problem", "check_cd", "check_descriptor", "check_l1cd",
-           "check_l1std", "check_ste", "context_bytes"]

@@ -14,9 +14,11 @@ from pymodel.lint.findings import Findings
 from pymodel.lint.regions import PAGE_SHIFT
 from pymodel.lint.walks import Walk, Walks
 from pymodel.memory import BusError
+from pymodel.observer import RegisterWrite
 from pymodel.reader import Context
 from pymodel.rules import rules_of
 from pymodel.smmu import Smmu
+from pymodel.state import SmmuState
 from pymodel.walk import swap64
 from spec import registers as r
 from spec.context import CD_BYTES
@@ -56,17 +58,20 @@ class Tracker:
 
     # The SMMU
 
-    def on_cr0(self, old: int, new: int) -> None:
-        """After software's write of CR0, before it is in effect."""
-        enable = r.CR0.SMMUEN.mask
-        if new & ~old & enable:
-            state = self.smmu.state
-            self.config.enabled(type(state).from_registers(
-                cr0=new, cr2=self.smmu.registers.get(r.CR2), gbpa=state.gbpa,
-                strtab_base=self.smmu.registers.get(r.STRTAB_BASE),
-                strtab_base_cfg=self.smmu.registers.get(r.STRTAB_BASE_CFG)))
-        elif old & ~new & enable:
-            self.config.disabled()
+    def on_register_write(self, write: RegisterWrite) -> None:
+        """After software's write, before what it sets off."""
+        register, enable = write.register, r.CR0.SMMUEN.mask
+        if register is r.CR0:
+            if write.new & ~write.old & enable:
+                values = self.smmu.registers
+                self.config.enabled(SmmuState.from_registers(
+                    cr0=write.new, cr2=values.get(r.CR2), gbpa=values.get(r.GBPA),
+                    strtab_base=values.get(r.STRTAB_BASE),
+                    strtab_base_cfg=values.get(r.STRTAB_BASE_CFG)))
+            elif write.old & ~write.new & enable:
+                self.config.disabled()
+        elif register in (r.STRTAB_BASE, r.STRTAB_BASE_CFG) and write.new != write.old:
+            self.config.placed(self.smmu.state)
 
     def on_invalidation(self, invalidation: Invalidation) -> None:
         if invalidation.configuration:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pymodel.lint import Lint
-from pymodel.memory import BusError, SparseMemory
+from pymodel.memory import SparseMemory
 from pymodel.smmu import Smmu
 from pymodel.transaction import Transaction
 from spec import commands as c
@@ -60,7 +60,7 @@ class Desk:
             self.map(root, VA, DATA, stage=stage)
             self.map(root, VA + PAGE, DATA + PAGE, stage=stage)
             self.map(root, BLOCK, DATA + 0x20_0000, stage=stage, level=2)
-        for low in range(0, 0x40_0000, PAGE):
+        for low in range(NCDTAB, POOL + 0x8_0000, PAGE):
             self.map(self.flat, low, low, stage=2)
         self.map(self.flat, DATA, DATA, stage=2, level=2)
         self.map(self.flat, DATA + 0x20_0000, DATA + 0x20_0000, stage=2, level=2)
@@ -205,6 +205,3 @@ def ste1(**fields: int) -> STE:
 def ste2(table: int, vmid: int, **fields: int) -> STE:
     return STE.make(**{"V": 1, "Config": SteConfig.S2, "S2VMID": vmid, "S2T0SZ": 25, "S2SL0": 1,
                        "S2PS": SizeCode.B40, "S2AA64": 1, "S2R": 1, "S2TTB": table, **fields})
-
-
-__all__ = ["BusError", "Desk", "leaf", "ste1", "ste2"]
