@@ -4,24 +4,31 @@ Yosys writes `always_comb begin y = default; if (c) y = value; end`. An event-dr
 shows the default to every reader for an instant. Two such blocks that read each other's signals,
 though no bit depends on itself, then wake each other for ever at one point in time. Computing
 into a variable of the block's own and assigning once at its end shows readers only final values.
+
+Icarus 11 links the events of all `always_comb` blocks of more than four inputs with each other, so
+that a change seen by one of them wakes every block of the design. The blocks therefore become
+`always begin ...; @(inputs); end`, which also runs once at time zero.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 
 _NAME = r"(?:\\\S+ |[A-Za-z_]\w*)"
 _BLOCK = re.compile(r"^  always_comb begin\n(.*?)^  end\n", re.M | re.S)
+_SINGLE = re.compile(r"^  always_comb\n(    [^=]+ = (.*);\n)", re.M)
 _MODULE = re.compile(r"^module .*?^endmodule", re.M | re.S)
 # `name[3:0] = `, `name = `, `{ a[1], b } = ` at the start of a line.
 _ASSIGNMENT = re.compile(rf"^ +(\{{.*?\}}|{_NAME} ?(?:\[[\d:]+\])?) ?= ", re.M)
 _TARGET = re.compile(rf"({_NAME}) ?(?:\[(\d+)(?::(\d+))?\])?")
-_WIDTH = re.compile(rf"^  (?:reg|wire|logic) (?:\[(\d+):0\] )?({_NAME})", re.M)
+_WIDTH = re.compile(rf"^  (?:input|output|reg|wire|logic) (?:\[(\d+):0\] )?({_NAME})", re.M)
 _TOKEN = re.compile(rf"(?<![\w'$\\]){_NAME}")
 
 
 def settle(verilog: str) -> str:
-    """The same design with every `always_comb` of Yosys assigning its signals once."""
+    """The same design with every `always_comb` of Yosys waiting for its own inputs and assigning
+    its signals once."""
     return _MODULE.sub(lambda module: _module(module.group(0)), verilog)
 
 
@@ -40,10 +47,27 @@ def _module(text: str) -> str:
         final = "".join(f"    {name} {span} = {own[name]}{span};\n"
                         for name, bits in written.items()
                         for span in _spans(bits, widths[name]))
+        inputs = _inputs(body, widths.keys() - own.keys())
         body = _TOKEN.sub(lambda token: _rename(token.group(0), own), body)
-        return f"{declared}  always_comb begin\n{body}{final}  end\n"
+        return declared + _process(body + final, inputs)
 
-    return _BLOCK.sub(block, text)
+    def single(match: re.Match[str]) -> str:
+        return _process(match.group(1), _inputs(match.group(2), widths.keys()))
+
+    return _BLOCK.sub(block, _SINGLE.sub(single, text))
+
+
+def _process(body: str, inputs: list[str]) -> str:
+    """Runs the body at time zero and after every change of an input."""
+    if not inputs:
+        return f"  initial begin\n{body}  end\n"
+    return f"  always begin\n{body}    @({' or '.join(inputs)});\n  end\n"
+
+
+def _inputs(text: str, names: Set[str]) -> list[str]:
+    """Those of `names` that occur, as Verilog writes them."""
+    return [f"{name} " for name in dict.fromkeys(token.strip() for token in _TOKEN.findall(text))
+            if name in names]
 
 
 def _written(body: str, widths: dict[str, int]) -> dict[str, int]:
