@@ -148,6 +148,14 @@ class QmDriver:
             await self.stream.silence(queue.pasid)
         await self.close(queue)
 
+    async def restart(self, queue: Queue) -> None:
+        """Abort the jobs of a queue with a PASID of its own, and begin anew with empty rings."""
+        await self.stream.silence(queue.pasid)
+        await self.mailbox(MailboxCommand.STOP_QP, queue.number, 0)
+        queue.rewind()
+        await self.stream.restore(queue.pasid)
+        await queue.start()
+
     async def _reach(self, owner: Domain | Binding | None) -> int:
         if isinstance(owner, Binding):
             return owner.pasid

@@ -52,6 +52,17 @@ class Queue:
         self._tail = self._head = self._used = 0
         self._phase = 1
 
+    @property
+    def ring(self) -> int:
+        """Physical address of the submission ring; the completion ring follows it."""
+        return self._sq
+
+    def rewind(self) -> None:
+        """Empty rings, everything at its beginning; the queue must be stopped."""
+        self._bus.memory.write(self._sq, bytes(self.ring_bytes))
+        self._tail = self._head = self._used = 0
+        self._phase = 1
+
     async def start(self) -> None:
         """Load the contexts: SQC with the PASID, then CQC, armed."""
         low = (1 << 32) - 1

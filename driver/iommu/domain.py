@@ -206,6 +206,10 @@ class Stream:
             await self._iommu.smmu.cmdq.issue(domain.flush())
         await self._iommu.faults.abort(self.sid, pasid)
 
+    async def restore(self, pasid: int) -> None:
+        """Undo `silence`."""
+        await self.write(pasid, self._domains[pasid].descriptor())
+
     async def detach(self, pasid: int) -> None:
         """End the reach of a PASID; returns when nothing of it is in flight or cached."""
         domain = self._domains.pop(pasid)

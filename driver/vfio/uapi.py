@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
+from typing import ClassVar
 
 from driver.vfio.packed import Packed
 
@@ -142,6 +143,9 @@ class CapabilityHeader(Packed):
 
 
 class DeviceInfo(Packed):
+    """The fields from cap_offset on may be missing."""
+
+    LEAST: ClassVar[int] = 16
     CODES = "IIIIII"
     argsz: int = 0
     flags: int = 0
@@ -201,6 +205,9 @@ class GroupStatus(Packed):
 
 
 class IommuInfo(Packed):
+    """The fields from cap_offset on may be missing."""
+
+    LEAST: ClassVar[int] = 16
     CODES = "IIQII"
     argsz: int = 0
     flags: int = 0
@@ -294,26 +301,3 @@ class Detach(Packed):
     argsz: int = 0
     flags: int = 0
     pasid: int = 0
-
-
-def chain(base: int, capabilities: list[tuple[int, int, bytes]]) -> bytes:
-    """Capabilities (id, version, payload) as they follow a structure of `base` bytes; each begins
-    at a multiple of 8."""
-    out = bytearray()
-    for number, (id_, version, payload) in enumerate(capabilities):
-        body = payload + bytes(-(CapabilityHeader.size() + len(payload)) % 8)
-        end = base + len(out) + CapabilityHeader.size() + len(body)
-        following = end if number + 1 < len(capabilities) else 0
-        out += CapabilityHeader(id_, version, following).encode() + body
-    return bytes(out)
-
-
-def capabilities(data: bytes | bytearray, offset: int) -> dict[int, bytes]:
-    """Payloads by id of the chain that begins at `offset`; each reaches to the next one's start."""
-    found = {}
-    while offset:
-        header = CapabilityHeader.decode(data, offset)
-        end = header.next or len(data)
-        found[header.id] = bytes(data[offset + header.size():end])
-        offset = header.next
-    return found

@@ -13,7 +13,6 @@ from driver.iommu.domain import Iommu, Stream
 from driver.model_bus import ModelBus
 from driver.run import run
 from driver.smmu.device import SmmuDriver
-from pymodel.lint import Lint
 from spec.impl import PRESETS, Implementation
 
 SID = 3
@@ -39,7 +38,6 @@ class Machine:
 
     def __init__(self, impl: Implementation, log2_pasids: int = 4, queues: int = QUEUES) -> None:
         self.bus = ModelBus(impl, sid=SID, queues=queues)
-        self.lint = Lint(self.bus.smmu, self.bus.memory)
         self.smmu = run(SmmuDriver.probe(self.bus))
         self.iommu = Iommu(self.smmu)
         self.stream = run(Stream.open(self.iommu, SID, log2_pasids))
@@ -47,4 +45,4 @@ class Machine:
 
     def check(self) -> None:
         """The end of a test: software did nothing wrong."""
-        self.lint.check()
+        self.bus.lint.check()

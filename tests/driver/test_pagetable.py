@@ -7,7 +7,6 @@ import pytest
 from driver.iommu.pagetable import Prot
 from driver.model_bus import ModelBus
 from driver.run import run
-from pymodel.lint import Lint
 from pymodel.memory import PAGE
 from pymodel.transaction import Ending, Transaction
 from sim.demo.scenario import Scenario
@@ -95,11 +94,10 @@ def test_unmapping_what_is_not_there(machine):
 @pytest.mark.parametrize("preset", ["tiny", "base"])
 def test_demonstration_on_the_model(preset):
     bus = ModelBus(PRESETS[preset], sid=SID, queues=8)
-    lint = Lint(bus.smmu, bus.memory)
     scenario = Scenario(bus, SID, bytes(range(256)) * 100, lambda step: None)
     story = run(scenario.prepare())
     run(scenario.copy(story))
     run(scenario.intrude(story))
     assert story.copied
     assert story.intrusion.error is not ErrorType.OK
-    lint.check()
+    bus.lint.check()

@@ -8,6 +8,7 @@ import pytest
 from driver.vfio import iommufd_uapi as fd
 from driver.vfio import uacce_uapi as uacce
 from driver.vfio import uapi
+from driver.vfio.chain import capabilities, chain
 from tests.driver.rig import fails
 
 # Structure, struct codes and bytes as vfio.md gives them (bytes None: it gives none).
@@ -57,9 +58,9 @@ def test_argsz_too_small():
 
 
 def test_capability_chain():
-    chain = uapi.chain(24, [(1, 1, b"abc"), (3, 1, b"defghijk")])
-    data = bytes(24) + chain
-    found = uapi.capabilities(data, 24)
+    raw = chain(24, [(1, 1, b"abc"), (3, 1, b"defghijk")])
+    data = bytes(24) + raw
+    found = capabilities(data, 24)
     assert found[1].startswith(b"abc")
     assert found[3] == b"defghijk"
     assert uapi.CapabilityHeader.decode(data, 24).next == 40
