@@ -210,6 +210,14 @@ class Stream:
         """Undo `silence`."""
         await self.write(pasid, self._domains[pasid].descriptor())
 
+    async def replace(self, pasid: int, domain: Domain) -> None:
+        """Let a PASID reach another domain; transactions in between are aborted."""
+        old = self._domains[pasid]
+        await domain.entered(self, pasid)
+        self._domains[pasid] = domain
+        await self.write(pasid, domain.descriptor())
+        await old.left(self, pasid)
+
     async def detach(self, pasid: int) -> None:
         """End the reach of a PASID; returns when nothing of it is in flight or cached."""
         domain = self._domains.pop(pasid)

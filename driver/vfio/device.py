@@ -55,6 +55,10 @@ class Device(ABC):
         """Make the device ready for its new owner."""
 
     @abstractmethod
+    async def move(self, domain: Domain) -> None:
+        """Reach memory through another domain from now on."""
+
+    @abstractmethod
     async def stop(self) -> None:
         """Take everything back, in the middle of whatever it does."""
 
@@ -145,7 +149,7 @@ class DeviceFile:
             flags=flags, cap_offset=0, size_=region.size,
             offset=request.index << OFFSET_SHIFT), caps)
 
-    def _place(self, offset: int, size: int, access: RegionFlag) -> tuple[int, int]:
+    def _place(self, offset: int, size: int, access: int) -> tuple[int, int]:
         """(region, offset in it) of an access."""
         index, at = offset >> OFFSET_SHIFT, offset & ((1 << OFFSET_SHIFT) - 1)
         if not self.open:

@@ -59,3 +59,35 @@ class PageResponse(Packed):
     CODES = "II"
     cookie: int = 0
     code: int = 0
+
+
+class IoasMapFlag(IntFlag):
+    FIXED_IOVA = 1
+    WRITEABLE = 2
+    READABLE = 4
+
+
+class IoasAlloc(Packed):
+    CODES = "III"
+    argsz: int = 0
+    flags: int = 0
+    out_ioas_id: int = 0
+
+
+class IoasMap(Packed):
+    CODES = "IIIIQQQ"
+    argsz: int = 0
+    flags: int = 0
+    ioas_id: int = 0
+    reserved: int = 0
+    user_va: int = 0
+    length: int = 0
+    iova: int = 0
+
+
+class IoasUnmap(Packed):
+    CODES = "IIQQ"
+    argsz: int = 0
+    ioas_id: int = 0
+    iova: int = 0
+    length: int = 0

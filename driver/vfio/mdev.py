@@ -71,6 +71,9 @@ class Mdev(Device):
         except LookupError as error:
             raise fail(errno.ENOSPC, str(error)) from None
 
+    async def move(self, domain: Domain) -> None:
+        await self._qm.stream.replace(self._started().pasid, domain)
+
     async def stop(self) -> None:
         await self._qm.abandon(self._started())
         self.queue = None

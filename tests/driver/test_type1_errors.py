@@ -9,11 +9,9 @@ import errno
 import pytest
 
 from driver.run import run
-from driver.vfio.iommufd_uapi import BASE as IOMMUFD
 from driver.vfio.uapi import (
     Bitmap,
     ContainerIoctl,
-    DeviceIoctl,
     DirtyBitmap,
     DirtyFlag,
     DirtyRange,
@@ -207,14 +205,3 @@ def test_addresses_come_back():
 def test_unmap_vaddr_with_an_mdev_present():
     container = prepare(mediated=True)
     perform(container, UNMAP, dma_unmap(0x20000, PAGE, UnmapFlag.VADDR), E.EBUSY)
-
-
-def test_cdev_numbers_do_not_reach_a_group_device():
-    """BIND belongs to a device opened as a character device."""
-    container = prepare()
-    group = container._groups[0]
-    file = run(group.device_fd(group.device.name))
-    for number in (DeviceIoctl.BIND_IOMMUFD, DeviceIoctl.ATTACH_PT, DeviceIoctl.DETACH_PT,
-                   IOMMUFD):
-        with fails(E.ENOTTY):
-            run(file.ioctl(number, bytearray(24)))
