@@ -47,6 +47,7 @@ class CdevFile(DeviceFile):
         if self.open and not self._attached:
             self.open = False
             self._device.irqs.close()
+            self._device.released()
         await super().close()
 
     def _bind(self, argument: bytearray) -> None:

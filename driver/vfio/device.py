@@ -37,18 +37,31 @@ class Device(ABC):
         In order of their indices.
     mediated
         Whether it is a part of a device that others have parts of.
+    opened
+        Whether a program has it open, in whatever way.
     """
 
     mediated = False
+    opened = False
     name: str
     flags: DeviceFlag
     regions: list[Region]
     irqs: Irqs
 
     async def open(self, domain: Domain, closed: Callable[[], None]) -> DeviceFile:
-        """Give the device to a program whose memory is reached through `domain`."""
-        await self.start(domain)
-        return DeviceFile(self, closed)
+        """Give the device to a program whose memory is reached through `domain`. EBUSY if it is
+        open."""
+        file = DeviceFile(self, closed)
+        try:
+            await self.start(domain)
+        except OSError:
+            self.opened = False
+            raise
+        return file
+
+    def released(self) -> None:
+        """The program has closed it."""
+        self.opened = False
 
     @abstractmethod
     async def start(self, domain: Domain) -> None:
@@ -76,9 +89,12 @@ class Device(ABC):
 
 
 class DeviceFile:
-    """An open device."""
+    """An open device; EBUSY if it is open already."""
 
     def __init__(self, device: Device, closed: Callable[[], None]) -> None:
+        if device.opened:
+            raise fail(errno.EBUSY, f"{device.name} is open")
+        device.opened = True
         self._device, self._closed = device, closed
         self.open = True
 
@@ -125,6 +141,7 @@ class DeviceFile:
             self.open = False
             await self._device.stop()
             self._device.irqs.close()
+            self._device.released()
             self._closed()
 
     def _info(self, argument: bytearray) -> None:

@@ -77,6 +77,9 @@ class Mdev(Device):
     async def stop(self) -> None:
         await self._qm.abandon(self._started())
         self.queue = None
+
+    def released(self) -> None:
+        super().released()
         if self.ending is not None:
             self.ending()
 
@@ -164,7 +167,7 @@ class Parent:
             if self._kernel.old:
                 raise fail(errno.EAGAIN, f"{uuid} is being removed")
             return
-        if device.queue is None:
+        if not device.opened:
             del self.devices[uuid]
             return
         device.ending = lambda: self._gone(uuid)

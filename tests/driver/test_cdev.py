@@ -114,6 +114,20 @@ def test_attach_replace_detach(program):
     program.device(DeviceIoctl.DETACH_PT, uapi.Detach(12))
 
 
+def test_removed_before_attach(program):
+    """An open device keeps its place until it is closed, but starts nothing any more."""
+    with fails(E.EBUSY):
+        CdevFile(program.mdev, {})
+    ioas = program.alloc()
+    program.device(DeviceIoctl.BIND_IOMMUFD, uapi.Bind(24, 0, 7))
+    program.host.parent.remove(uuid(0))
+    with fails(E.ENODEV):
+        program.device(DeviceIoctl.ATTACH_PT, uapi.Attach(12, 0, ioas))
+    assert uuid(0) in program.host.parent.devices
+    run(program.file.close())
+    assert not program.host.parent.devices
+
+
 # Condition, arguments of map, errno. Mapped before: 2 pages at 0x10000.
 MAP = [("overlap", {"iova": 0x11000}, E.EEXIST), ("misaligned", {"iova": 0x100}, E.EINVAL),
        ("size 0", {"iova": 0x4000, "length": 0}, E.EINVAL),
