@@ -58,9 +58,17 @@ mkdir -p build
 exec 9>build/setup.lock
 flock 9
 stamp=".venv/ready-$(cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)"
-[ -e "$stamp" ] && exit 0
-say "creating .venv (about a minute)"
-.venv/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv; "$python" -m venv .venv; }
+# An interrupted pip can leave packages that it takes for whole, and a .venv does not survive
+# a move, a copy or another Python: anything that was not finished, here, is made anew.
+if ls .venv/ready-* >/dev/null 2>&1 && grep -qsF "$(pwd -P)/.venv/" .venv/bin/substream &&
+    .venv/bin/python -c 'import pip, click' 2>/dev/null; then
+    [ -e "$stamp" ] && exit 0
+    say "updating .venv"
+else
+    say "creating .venv (about a minute)"
+    rm -rf .venv
+    "$python" -m venv .venv
+fi
 rm -f .venv/ready-*
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --constraint constraints.txt --editable '.[dev]'
