@@ -134,17 +134,18 @@ class Domain:
             await self._iommu.asids.give_back(self)
 
     def close(self) -> None:
-        """Forget it; it must not be attached anywhere."""
+        """End it and free its tables; it must not be attached anywhere."""
         if self._places:
             raise ValueError("the domain is still attached")
+        self.table.destroy()
 
     async def _split(self, block: int) -> None:
+        """The unmap that follows invalidates inside the block, which drops it from the TLBs."""
         level, raw = self.table.peek(block)
         if self._iommu.smmu.impl.BBML < IN_PLACE:
             self.table.clear(block)
             await self._invalidate(block, self.table.page, leaf=True)
         self.table.split(block, level, raw)
-        await self._invalidate(block, self.table.page, leaf=True)
 
     async def _invalidate(self, iova: int, size: int, *, leaf: bool) -> None:
         page = self.table.page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from enum import IntFlag
 
 from driver.bus import Bus
@@ -118,6 +119,18 @@ class PageTable:
         for slot in slots:
             self._put(slot, 0)
         return self._prune(iova, end)
+
+    def destroy(self) -> None:
+        """Give all tables' memory back; nothing may walk them any more, or map."""
+        tables = [(self._start, self.root)]
+        while tables:
+            level, table = tables.pop()
+            if level < LAST_LEVEL:
+                raw = self._bus.memory.read(table, self.page)
+                tables += [(level + 1, S1Table(word).Address)
+                           for (word,) in struct.iter_unpack("<Q", raw)
+                           if word & 3 == DescriptorType.TABLE_OR_PAGE]
+            self.release([table])
 
     def release(self, tables: list[int]) -> None:
         """Give tables' memory back."""

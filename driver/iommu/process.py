@@ -98,9 +98,9 @@ class Process:
         self.alive = False
         while self._bindings:
             await self._bindings.popitem()[1].end()
-        self.domain.close()
         for area in self.mm.areas():
             await self.munmap(area.start, area.size)
+        self.domain.close()
 
     async def _fault(self, address: int, write: bool) -> bool:
         """The device touched what is not there: bring the page, if the program may touch it."""

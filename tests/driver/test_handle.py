@@ -113,6 +113,24 @@ def test_queue_ends_while_its_job_stalls(end):
     machine.check()
 
 
+def test_abandoned_jobs_do_nothing_any_more():
+    """One job stalls, the next one could run: it must not after the queue was abandoned."""
+    machine = Machine(PRESETS["base"])
+
+    async def handler(address, write):
+        return False
+
+    domain, page = machine.iommu.domain(handler=handler), machine.bus.pages.scatter()
+    domain.map(0x1_0000, page, PAGE, RW)
+    machine.bus.memory.write(page, b"text")
+    queue = run(machine.qm.open(domain))
+    run(queue.copy(0x4000, 0x1_0000, 4, 1))
+    run(queue.copy(0x1_0000, 0x1_0800, 4, 2))
+    run(machine.qm.abandon(queue))
+    assert machine.bus.memory.read(page + 0x800, 4) == bytes(4)
+    machine.check()
+
+
 def test_removed_owner_leaves_neighbours_alone():
     host = Host(PRESETS["base"])
     first, second = Program(host, 0), Program(host, 1)

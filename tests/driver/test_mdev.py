@@ -213,12 +213,15 @@ def test_sysfs_tree():
 
 def test_pasids_and_memory_come_back(host):
     machine = host.machine
-    marks = []
+    pages, marks = machine.bus.pages, []
     for n in range(4):
         program = Program(host, n)
-        buffers(program, b"x" * 4096)
+        places = buffers(program, b"x" * 4096)
         assert program.copy(SOURCE, TARGET, 10) is ErrorType.OK
-        marks.append((program.mdev.queue.pasid, program.mdev.queue.number))
+        marks.append((program.mdev.queue.pasid, program.mdev.queue.number, pages._next,
+                      len(pages._scattered)))
+        for place in places:
+            program.mm.munmap(place, 4096)
         run(program.group.close())
         os.close(program.event)
         assert not machine.qm.queues

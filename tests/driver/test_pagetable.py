@@ -75,6 +75,20 @@ def test_tables_are_reused(machine):
     run(domain.unmap(0, 1 << 21))
 
 
+@pytest.mark.parametrize("granule", [12, 14, 16])
+def test_a_closed_domain_leaves_nothing(machine, granule):
+    marks = set()
+    for _ in range(3):
+        domain = machine.iommu.domain(granule=granule)
+        pasid = run(machine.stream.attach(domain))
+        for n in range(4):
+            domain.map(n << 40 | BLOCK[granule], TARGET, BLOCK[granule] + (1 << granule), RW)
+        marks.add(machine.bus.pages._next)
+        run(machine.stream.detach(pasid))
+        domain.close()
+    assert len(marks) == 1
+
+
 @pytest.mark.parametrize(("iova", "pa", "size", "prot"), [
     (0x1001, 0, PAGE, RW), (0, 0x1001, PAGE, RW), (0, 0, 0, RW), (0, 0, PAGE, Prot.WRITE),
     (1 << 48, 0, PAGE, RW), (0x5000, 0, PAGE, RW)])

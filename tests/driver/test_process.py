@@ -112,7 +112,9 @@ def test_more_address_spaces_than_asids():
     for number, process in enumerate(programs):
         process.mmap(PAGE)
         process.write(process.mm.areas()[0].start, bytes([number & 255]) * 64)
-        run(process.bind(machine.stream))
+        queue = run(machine.qm.open(run(process.bind(machine.stream))))
+        job(machine, queue, process.mm.areas()[0].start, process.mm.areas()[0].start, 1)
+        run(machine.qm.close(queue))
     assert sum(p.domain.asid == 0 for p in programs) == 300 - 254
     for number in (0, 299, 1, 45, 0, 200):
         process = programs[number]
@@ -149,3 +151,18 @@ def test_two_pasids_share_one_asid(machine):
     assert job(machine, second, 0x10000, 0x10800, 64)[0].error is ErrorType.OK
     run(machine.qm.close(second))
     assert domain.asid == 0
+
+
+def test_asid_of_a_closed_queue_is_clean(machine):
+    """The same ASID and PASID, the same IOVA, another page."""
+    seen = set()
+    for n in range(3):
+        domain, page = machine.iommu.domain(), machine.bus.pages.scatter()
+        domain.map(0x10000, page, PAGE, Prot.READ | Prot.WRITE)
+        machine.bus.memory.write(page, bytes([n]) * 16)
+        queue = run(machine.qm.open(domain))
+        seen.add((queue.pasid, domain.asid))
+        assert job(machine, queue, 0x10000, 0x10800, 16)[0].error is ErrorType.OK
+        assert machine.bus.memory.read(page + 0x800, 16) == bytes([n]) * 16
+        run(machine.qm.close(queue))
+    assert len(seen) == 1
