@@ -24,6 +24,7 @@ from spec.events import EventType
 from spec.registers import StallModel
 
 CASE = "tb.cases.random_translation:random_translation"
+CASES = {"translation": CASE, "concurrent": "tb.cases.concurrent:concurrent"}
 SHOWN = 3
 
 # Events that need what these tests do not have: ATS, PRI, conflicts.
@@ -38,12 +39,15 @@ _REACHABLE = (EventType.C_BAD_STREAMID, EventType.F_STE_FETCH, EventType.C_BAD_S
 @click.option("--preset", default="tiny", show_default=True)
 @click.option("--seeds", default=200, show_default=True, help="How many, from 1 on.")
 @click.option("--seed", type=int, help="Only this one.")
+@click.option("--case", "case", type=click.Choice(list(CASES)),
+              help="translation: tables change between batches of traffic; concurrent: under it. "
+                   "Without it the odd seeds run the first, the even ones the second.")
 @click.option("--jobs", default=2, show_default=True, help="Simulations at a time.")
 @click.option("--waves", is_flag=True, help="Write FST files.")
 @click.option("--timeout", default=1200.0, show_default=True, help="Seconds for one seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(sim: str, preset: str, seeds: int, seed: int | None, jobs: int, waves: bool,
-            timeout: float, as_json: bool) -> None:
+def command(sim: str, preset: str, seeds: int, seed: int | None, case: str | None, jobs: int,
+            waves: bool, timeout: float, as_json: bool) -> None:
     """Constrained-random translations on the RTL, each judged by the golden model.
 
     Exit status: 0 every seed passed, 1 otherwise.
@@ -51,7 +55,8 @@ def command(sim: str, preset: str, seeds: int, seed: int | None, jobs: int, wave
     numbers = [seed] if seed is not None else list(range(1, seeds + 1))
     start = time.monotonic()
     build = build_dut(Config.preset(preset), sim, waves=waves)
-    results = dict(_run(build, numbers, preset, jobs, waves, timeout, quiet=as_json))
+    work = [(number, case or list(CASES)[(number + 1) % 2]) for number in numbers]
+    results = dict(_run(build, work, preset, jobs, waves, timeout, quiet=as_json))
     report = summary(results, Config.preset(preset), time.monotonic() - start)
     if as_json:
         click.echo(json.dumps(report, indent=1))
@@ -60,16 +65,16 @@ def command(sim: str, preset: str, seeds: int, seed: int | None, jobs: int, wave
     sys.exit(1 if report["failed"] else 0)
 
 
-def _run(build: Build, seeds: list[int], preset: str, jobs: int, waves: bool, timeout: float,
-         quiet: bool) -> Iterable[tuple[int, RunResult]]:
+def _run(build: Build, work: list[tuple[int, str]], preset: str, jobs: int, waves: bool,
+         timeout: float, quiet: bool) -> Iterable[tuple[int, RunResult]]:
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with ThreadPoolExecutor(jobs) as pool, Progress(
             *columns, console=console, transient=True,
             disable=quiet or not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=len(seeds))
-        pending = {pool.submit(run, build, CASE, seed=seed, preset=preset, waves=waves,
-                               timeout=timeout): seed for seed in seeds}
+        task = progress.add_task("", total=len(work))
+        pending = {pool.submit(run, build, CASES[case], seed=seed, preset=preset, waves=waves,
+                               timeout=timeout): seed for seed, case in work}
         for future in as_completed(pending):
             result = future.result()
             if not result.ok:

@@ -36,12 +36,19 @@ TRIES = 20_000
 
 
 class Machine:
-    """Registers and queues of the SMMU, without any policy."""
+    """Registers and queues of the SMMU, without any policy.
+
+    Members
+    -------
+    posted
+        Commands written to the Command queue so far.
+    """
 
     def __init__(self, env: Env, impl: Implementation) -> None:
         self._env, self.impl = env, impl
         self._memory = env.mem.plain()
-        self._prod = self._cons = 0
+        self._cons = 0
+        self.posted = self._consumed = 0
 
     @classmethod
     async def probe(cls, env: Env) -> Machine:
@@ -69,16 +76,27 @@ class Machine:
 
     async def issue(self, commands: Sequence[Command]) -> None:
         """Commands and a CMD_SYNC; returns when it has completed."""
-        for command in (*commands, SYNC.make()):
-            slot = self._cmdq + COMMAND_BYTES * (self._prod & self._mask >> 1)
-            self._memory.write(slot, command.to_bytes())
-            self._prod = (self._prod + 1) & self._mask
-        await self._env.cfg.write32(CMDQ_PROD.OFFSET, self._prod)
+        await self.post((*commands, SYNC.make()))
         for _ in range(TRIES):
-            cons = CMDQ_CONS(await self._env.cfg.read32(CMDQ_CONS.OFFSET))
-            if cons.RD == self._prod:
+            if await self.consumed() == self.posted:
                 return
-        raise AssertionError(f"CMD_SYNC does not complete: CONS {cons}, PROD {self._prod:#x}")
+        raise AssertionError(f"CMD_SYNC does not complete: {self._consumed} commands of "
+                             f"{self.posted} are consumed")
+
+    async def post(self, commands: Sequence[Command]) -> None:
+        """Put commands into the Command queue, which must have room, and return."""
+        for command in commands:
+            slot = self._cmdq + COMMAND_BYTES * (self.posted & self._mask >> 1)
+            self._memory.write(slot, command.to_bytes())
+            self.posted += 1
+        await self._env.cfg.write32(CMDQ_PROD.OFFSET, self.posted & self._mask)
+
+    async def consumed(self) -> int:
+        """Commands consumed so far. AssertionError if the Command queue is in error."""
+        cons = CMDQ_CONS(await self._env.cfg.read32(CMDQ_CONS.OFFSET))
+        assert not cons.ERR, f"command error: {cons}"
+        self._consumed += (cons.RD - self._consumed) & self._mask
+        return self._consumed
 
     async def events(self) -> list[bytes]:
         """Event records since the last call."""

@@ -89,7 +89,7 @@ class World:
         self.pages = PageAllocator(memory, layout.base, 2 * (layout.data - layout.base))
         self.streams: list[Stream] = []
         self._asid = 0
-        self._recent: deque[tuple[Stream, Context, StageTable, Leaf]] = deque(maxlen=12)
+        self.recent: deque[tuple[Stream, Context, StageTable, Leaf]] = deque(maxlen=12)
 
     # ---- structures ----
 
@@ -231,8 +231,8 @@ class World:
         stream = rng.choice(useful if useful and rng.random() < 0.8 else self.streams)
         context = rng.choice(stream.contexts) if stream.contexts else None
         address = self._address(stream, context)
-        if self._recent and rng.random() < 0.3:
-            stream, context, half, leaf = rng.choice(self._recent)
+        if self.recent and rng.random() < 0.3:
+            stream, context, half, leaf = rng.choice(self.recent)
             address = self._inside(half, leaf)
         sid = stream.sid if rng.random() < 0.97 else rng.getrandbits(LOG2_STREAMS + 1)
         ssid = context.ssid if stream.ste.S1CDMax and context is not None else None
@@ -255,7 +255,7 @@ class World:
         draw = rng.random()
         if half.leaves and draw < 0.6:
             leaf = rng.choice(half.leaves)
-            self._recent.append((stream, context, half, leaf))
+            self.recent.append((stream, context, half, leaf))
             address = self._inside(half, leaf)
         elif half.interesting and draw < 0.85:
             address = rng.choice(half.interesting) | rng.randrange(16)
@@ -275,22 +275,22 @@ class World:
     def change(self) -> list[Command]:
         """Change one thing in memory; the commands that make it certain."""
         rng = self.rng
-        if self._recent and rng.random() < 0.6:
-            stream, context, half, leaf = rng.choice(self._recent)
-            return self._change_leaf(stream, context, half, leaf)
+        if self.recent and rng.random() < 0.6:
+            stream, context, half, leaf = rng.choice(self.recent)
+            return self.change_leaf(stream, context, half, leaf)
         translating = [s for s in self.streams if s.contexts]
         stream = rng.choice(translating or self.streams)
         kind = rng.choices(("leaf", "cd", "ste"), (6, 2, 1))[0]
         if kind == "ste" or not stream.contexts:
-            return self._change_ste(stream)
+            return self.change_ste(stream)
         context = rng.choice(stream.contexts)
         if kind == "cd":
-            return self._change_cd(stream, context)
+            return self.change_cd(stream, context)
         half = rng.choice(context.halves)
-        return self._change_leaf(stream, context, half, rng.choice(half.leaves)) \
+        return self.change_leaf(stream, context, half, rng.choice(half.leaves)) \
             if half.leaves else []
 
-    def _change_leaf(self, stream: Stream, context: Context, half: StageTable,
+    def change_leaf(self, stream: Stream, context: Context, half: StageTable,
                      leaf: Leaf) -> list[Command]:
         rng = self.rng
         if leaf.level != LAST_LEVEL or rng.random() < 0.5:
@@ -300,25 +300,25 @@ class World:
                 | self._output() & -(1 << half.g)
             leaf.present = True
         half.put(leaf.slot, leaf.value if leaf.present else 0)
-        va, asid, vmid = leaf.iova, context.cd.ASID, self._vmid(stream)
+        va, asid, vmid = leaf.iova, context.cd.ASID, self.vmid(stream)
         return [rng.choice((
             TLBI_NH_VA.make(VMID=vmid, ASID=asid, VA=va, Leaf=rng.randrange(2)),
             TLBI_NH_VAA.make(VMID=vmid, VA=va, Leaf=rng.randrange(2)),
             TLBI_NH_ASID.make(VMID=vmid, ASID=asid), TLBI_NH_ALL.make(VMID=vmid),
             TLBI_NSNH_ALL.make()))]
 
-    def _change_cd(self, stream: Stream, context: Context) -> list[Command]:
+    def change_cd(self, stream: Stream, context: Context) -> list[Command]:
         rng = self.rng
         cd = context.cd
         context.cd = rng.choice((
             cd.replace(V=1 - cd.V), cd.replace(EPD0=1 - cd.EPD0), cd.replace(WXN=1 - cd.WXN),
             cd.replace(TBI0=1 - cd.TBI0), cd.replace(R=1 - cd.R), cd.replace(PAN=1 - cd.PAN)))
         self.memory.write(context.address, context.cd.to_bytes())
-        flush: Command = TLBI_NH_ASID.make(VMID=self._vmid(stream), ASID=cd.ASID)
+        flush: Command = TLBI_NH_ASID.make(VMID=self.vmid(stream), ASID=cd.ASID)
         one = CFGI_CD.make(StreamID=stream.sid, SSV=1, SubstreamID=context.ssid, Leaf=1)
         return [rng.choice((one, CFGI_CD_ALL.make(StreamID=stream.sid))), flush]
 
-    def _change_ste(self, stream: Stream) -> list[Command]:
+    def change_ste(self, stream: Stream) -> list[Command]:
         rng = self.rng
         ste = stream.ste
         stream.ste = rng.choice((
@@ -329,5 +329,5 @@ class World:
             return [CFGI_STE_RANGE.make(Range=STE_RANGE_ALL), TLBI_NSNH_ALL.make()]
         return [CFGI_STE.make(StreamID=stream.sid, Leaf=rng.randrange(2)), TLBI_NSNH_ALL.make()]
 
-    def _vmid(self, stream: Stream) -> int:
+    def vmid(self, stream: Stream) -> int:
         return stream.ste.S2VMID if self.impl.S2P else 0

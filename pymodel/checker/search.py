@@ -198,6 +198,8 @@ def _hit(run: BranchingReader, fault: Fault | None, user: User) -> bool:
     table descriptor and a walk of the user's own from there."""
     if fault is not None and (fault.cls is FaultClass.CD or fault.type not in _OF_WALKS):
         return False
+    if run.cd_read is None and not run.stage2:
+        return False  # no stage was on: no TLB was asked
     tags = run.tags()
     if (tags.world, tags.vmid) != (user.tags.world, user.tags.vmid):
         return False

@@ -41,15 +41,15 @@ async def random_translation(env: Env) -> dict[str, Any]:
     machine = await Machine.probe(env)
     world = World(Random(rng.getrandbits(32)), machine.impl, env.mem.plain(), layout)
     world.build()
-    _poison(env, world)
-    _weather(env)
+    poison(env, world)
+    weather(env)
     await machine.start([*world.registers(), (CR2, CR2.pack(RECINVSID=rng.randrange(2)))],
                         world.pages)
     board = Scoreboard(machine.impl, env.mem, await register_state(env))
     for number in range(ROUNDS):
         if number:
             commands = [c for _ in range(CHANGES) for c in world.change()]
-            await machine.issue(_without(commands, env.params.get("skip")))
+            await machine.issue(without(commands, env.params.get("skip")))
         await _traffic(env, world)
         await machine.issue([])
         for trace, port in zip(env.traces, env.mems[1:], strict=True):
@@ -58,13 +58,13 @@ async def random_translation(env: Env) -> dict[str, Any]:
         board.events(await machine.events())
     board.verify()
     assert board.transactions == ROUNDS * REQUESTS * len(env.clients)
-    _untouched(env, world)
+    untouched(env, world)
     return {"transactions": board.transactions, "agree": board.agree,
             "outcomes": dict(board.outcomes), "events": dict(board.event_types),
             "digest": _digest(board)}
 
 
-def _poison(env: Env, world: World) -> None:
+def poison(env: Env, world: World) -> None:
     """Now and then a page of the structures answers with errors, to the model as to the RTL."""
     if env.rng.random() < 0.4:
         pages = [half.root & -PAGE for stream in world.streams for context in stream.contexts
@@ -75,7 +75,7 @@ def _poison(env: Env, world: World) -> None:
             env.poison(env.rng.choice(inside))
 
 
-def _weather(env: Env) -> None:
+def weather(env: Env) -> None:
     """Memory timing of this run."""
     rng = env.rng
     for port in env.mems:
@@ -91,14 +91,14 @@ def _weather(env: Env) -> None:
 
 async def _traffic(env: Env, world: World) -> None:
     """A batch on every client port at once."""
-    batches = [[_request(world.access(), env.rng) for _ in range(REQUESTS)] for _ in env.clients]
+    batches = [[request(world.access(), env.rng) for _ in range(REQUESTS)] for _ in env.clients]
     running = [cocotb.start_soon(client.run(batch))
                for client, batch in zip(env.clients, batches, strict=True)]
     for task in running:
         await task
 
 
-def _request(txn: Transaction, rng: Random) -> Request:
+def request(txn: Transaction, rng: Random) -> Request:
     """The AXI request of a transaction, sometimes a burst that stays in its page."""
     size = txn.size.bit_length() - 1
     room = (PAGE - txn.addr % PAGE) >> size
@@ -108,11 +108,11 @@ def _request(txn: Transaction, rng: Random) -> Request:
                    data=rng.randbytes(txn.size * beats) if txn.write else None)
 
 
-def _without(commands: list[Command], skip: str | None) -> list[Command]:
+def without(commands: list[Command], skip: str | None) -> list[Command]:
     return [c for c in commands if not skip or not type(c).__name__.startswith(skip)]
 
 
-def _untouched(env: Env, world: World) -> None:
+def untouched(env: Env, world: World) -> None:
     """No client wrote into the structures: the stream table entries are as they were written."""
     for stream in world.streams:
         found = world.memory.read(stream.address, STE_BYTES)

@@ -1,0 +1,80 @@
+"""Software whose changes of structures and invalidations go to a checker as they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pymodel.checker import Checker
+from pymodel.invalidation import decode
+from pymodel.memory import PAGE, Memory
+from spec.commands import SYNC, Command
+from tb.env import Env
+from tb.machine import TRIES, Machine
+
+
+class RecordedMemory:
+    """A memory that tells `watch`, once it is set, of every write: address, old and new bytes."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.read, self.read64 = memory.read, memory.read64
+        self.watch: Callable[[int, bytes, bytes], None] | None = None
+
+    def write(self, address: int, data: bytes) -> None:
+        old = self.read(address, len(data))
+        self._memory.write(address, data)
+        if self.watch is not None:
+            self.watch(address, old, data)
+
+    def cas64(self, address: int, old: int, new: int) -> bool:
+        if self.read64(address) != old:
+            return False
+        self.write(address, new.to_bytes(8, "little"))
+        return True
+
+
+class Recorder:
+    """Issues commands on a machine and tells a checker.
+
+    Times are numbers of clock edges, off only to the side that allows more: a command counts as
+    issued before the write of CMDQ_PROD begins, a SYNC as complete after the read of CMDQ_CONS
+    that shows it.
+
+    Parameters
+    ----------
+    skip
+        Start of the names of commands that the checker is told of and the machine is not.
+    """
+
+    def __init__(self, env: Env, machine: Machine, checker: Checker, memory: RecordedMemory,
+                 skip: str | None) -> None:
+        self._env, self._machine, self._checker, self._skip = env, machine, checker, skip
+        self._syncs: list[int] = []
+        memory.watch = self._write
+
+    def _write(self, address: int, old: bytes, new: bytes) -> None:
+        # What a page holds that answers with errors does not matter.
+        if not self._env.mem.poisoned.intersection((address // PAGE,
+                                                    (address + len(new) - 1) // PAGE)):
+            self._checker.on_write(address, old, new, self._env.cycles)
+
+    async def post(self, commands: Sequence[Command]) -> None:
+        """Issue commands and a SYNC, without waiting for it."""
+        now = self._env.cycles
+        batch = [*commands, SYNC.make()]
+        for command in batch:
+            self._checker.on_command(command, decode(self._machine.impl, command), now)
+        await self._machine.post([c for c in batch if not self._skip
+                                  or not type(c).__name__.startswith(self._skip)])
+        self._syncs.append(self._machine.posted)
+
+    async def settle(self) -> None:
+        """Wait until every SYNC has completed."""
+        for _ in range(TRIES):
+            consumed = await self._machine.consumed()
+            while self._syncs and self._syncs[0] <= consumed:
+                self._syncs.pop(0)
+                self._checker.on_sync(self._env.cycles)
+            if not self._syncs:
+                return
+        raise AssertionError(f"{len(self._syncs)} CMD_SYNCs do not complete")
