@@ -8,6 +8,7 @@ import pytest
 from pymodel.checker import TooManyError
 from spec import commands as c
 from spec.events import EventType
+from spec.stream_table import SteS1DSS
 from tests.pymodel.checker.checker_rig import ASID, OTHER, SID, VA, A, B, C, Machine, va
 
 F_TRANSLATION = int(EventType.F_TRANSLATION)
@@ -132,6 +133,17 @@ def test_transaction_before_the_change_sees_only_the_old():
     m.relink(m.leaf, B)
     assert m.ends(window=(before, before, before)) == {A}
     assert m.ends(window=(before, m.now, m.now)) == {A, B}
+
+
+def test_a_bypass_of_stage_1_shares_nothing():
+    """Transactions without SubstreamID, which S1DSS lets through without a CD."""
+    m = Machine(mapped=False)
+    m.set_ste(S1CDMax=1, S1DSS=SteS1DSS.BYPASS)
+    m.leaf = m.page_at(VA, A)
+    m.begin()
+    m.relink(m.leaf, B)
+    m.checker.on_stream(SID)
+    assert m.ends(ssid=0) == {A, B}
 
 
 class TestInvalid:
