@@ -7,7 +7,7 @@ preference a step is owed to: a structure that was read, a context that needs no
 when the reporter is free, a new request. A step never waits for the read port.
 """
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,6 +22,7 @@ from hdl.streams import (
     TranslationResponse,
 )
 from hdl.tcu.collect import Collector
+from hdl.tcu.config.cache import cd_cache, ste_cache
 from hdl.tcu.config.step import ConfigStep
 from hdl.tcu.context import Action, KeptCD, KeptSTE, Phase, Step
 from hdl.tcu.contexts import Contexts, Lifetimes, index_bits
@@ -56,7 +57,7 @@ class Translator(wiring.Component):
     """
 
     def __init__(self, config):
-        self.impl, self.walks = config.impl, config.walks
+        self.config, self.impl, self.walks = config, config.impl, config.walks
         super().__init__({
             "req": In(stream.Signature(TranslationRequest)),
             "resp": Out(stream.Signature(TranslationResponse)),
@@ -82,9 +83,12 @@ class Translator(wiring.Component):
         self._commit = Signal()  # the step computed in this cycle takes place
         self._responds = Signal()  # which it may with an answer only while there is
         self._room = Signal()
+        self._fill = Signal()  # what this step learns may enter a cache
         new, new_index = self._accept(m)
         self._choose(m, new, new_index)
         self._compute(m)
+        self._taint(m)
+        self._configuration(m)
         self._outcome(m)
         self._reads(m, bits)
         self._update(m)
@@ -140,8 +144,8 @@ class Translator(wiring.Component):
     def _compute(self, m: Module) -> None:
         """The step functions."""
         contexts, step, read = self._contexts, self._step, self._collector.structures.payload
-        m.submodules.config_step = config = ConfigStep(self.impl)
-        m.submodules.walk_step = walk = WalkStep(self.impl)
+        m.submodules.config_step = self._config_step = config = ConfigStep(self.impl)
+        m.submodules.walk_step = self._walk_step = walk = WalkStep(self.impl)
         wiring.connect(m, config.state, wiring.flipped(self.state))
         m.d.comb += [
             step.req.eq(contexts.req), step.ste.eq(contexts.ste), step.cd.eq(contexts.cd),
@@ -161,10 +165,46 @@ class Translator(wiring.Component):
                     m.d.comb += [getattr(step, name).eq(getattr(part, name))
                                  for name in ("action", "next", "size", "lock", "word", "reply")]
         m.d.comb += [
-            contexts.ste_in.eq(KeptSTE.pack(read.data)), contexts.cd_in.eq(KeptCD.pack(read.data)),
             contexts.write_ste.eq(self._commit & config.ste_accept),
             contexts.write_cd.eq(self._commit & config.cd_accept),
         ]
+
+    def _configuration(self, m: Module) -> None:
+        """The STE and CD of this step: read, or found in a cache."""
+        contexts, step, config = self._contexts, self._step, self._config_step
+        read = self._collector.structures.payload.data
+        m.submodules.ste_cache = stes = ste_cache(self.config.ste_entries)
+        m.submodules.cd_cache = cds = cd_cache(self.config.cd_entries)
+        m.d.comb += [
+            stes.lookup.sid.eq(step.req.sid), config.ste_hit.eq(stes.hit),
+            cds.lookup.sid.eq(step.req.sid), cds.lookup.index.eq(config.index),
+            cds.lookup.nested.eq(step.ste.Config[1]), config.cd_hit.eq(cds.hit),
+        ]
+        for cache, kept, phase, accept, value in (
+                (stes, KeptSTE, Phase.STE, config.ste_accept, contexts.ste_in),
+                (cds, KeptCD, Phase.CD, config.cd_accept, contexts.cd_in)):
+            was_read = step.walk.phase == phase
+            m.d.comb += [
+                cache.content.eq(kept.pack(read)),
+                value.eq(Mux(was_read, cache.content, cache.found)),
+                cache.fill.eq(self._fill & accept & was_read),
+                cache.use.eq(self._commit & accept & ~was_read),
+            ]
+            self._maintain(m, cache)
+
+    def _maintain(self, m: Module, cache) -> None:
+        """Nothing is kept while the SMMU is off."""
+        m.d.comb += [
+            cache.drop.eq(self._lifetimes.invalidate), cache.invalidation.eq(self.inv.payload),
+            cache.flush.eq(~self.state.smmuen),
+        ]
+
+    def _taint(self, m: Module) -> None:
+        """No lost invalidation: what a context has read since it began is kept only if no
+        Invalidation has come since it began."""
+        stale = self._lifetimes.stale.bit_select(self._contexts.index, 1)
+        m.d.comb += self._fill.eq(self._commit & ~stale & ~self._lifetimes.invalidate
+                                  & self.state.smmuen)
 
     def _outcome(self, m: Module) -> None:
         """New state of the context, and the queue it waits in next."""
