@@ -126,5 +126,6 @@ SIZES: dict[str, dict[str, int]] = {
              "ste_entries": 2, "cd_entries": 2, "walk_entries": 2},
     "base": {"utlb_entries": 32, "queues": 16},
     "full": {"utlb_entries": 64, "tbu_slots": 64, "tbu_threads": 32, "walks": 32,
-             "memory_reads": 32, "queues": 64, "ste_entries": 64, "cd_entries": 64, "walk_entries": 32},
+             "memory_reads": 32, "queues": 64, "ste_entries": 64, "cd_entries": 64,
+             "walk_entries": 32},
 }

@@ -29,6 +29,7 @@ from hdl.tcu.contexts import Contexts, Lifetimes, index_bits
 from hdl.tcu.faults import FaultReport, FaultReporter
 from hdl.tcu.output import Output
 from hdl.tcu.updates import Updates
+from hdl.tcu.walk.cache import WalkCache
 from hdl.tcu.walk.step import WalkStep
 
 CONFIG_PHASES = (Phase.START, Phase.L1STD, Phase.STE, Phase.SUBSTREAM, Phase.L1CD, Phase.CD)
@@ -89,6 +90,7 @@ class Translator(wiring.Component):
         self._compute(m)
         self._taint(m)
         self._configuration(m)
+        self._tables(m)
         self._outcome(m)
         self._reads(m, bits)
         self._update(m)
@@ -191,6 +193,20 @@ class Translator(wiring.Component):
                 cache.use.eq(self._commit & accept & ~was_read),
             ]
             self._maintain(m, cache)
+
+    def _tables(self, m: Module) -> None:
+        """Stage-1 tables from and to the walk cache."""
+        walk = self._walk_step
+        m.submodules.walk_cache = cache = WalkCache(self.config.walk_entries)
+        m.d.comb += [
+            cache.space.eq(walk.space), cache.half.eq(walk.half), cache.granule.eq(walk.granule),
+            cache.addr.eq(self._step.req.addr), walk.hit.eq(cache.hit),
+            walk.level.eq(cache.level), walk.found.eq(cache.found),
+            cache.use.eq(self._commit & (self._step.walk.phase == Phase.SELECT)),
+            cache.fill.eq(self._fill & walk.table_accept),
+            cache.fill_level.eq(self._step.walk.level), cache.content.eq(walk.table),
+        ]
+        self._maintain(m, cache)
 
     def _maintain(self, m: Module, cache) -> None:
         """Nothing is kept while the SMMU is off."""

@@ -20,11 +20,16 @@ from spec.registers import GBPA
 from spec.stream_table import SteConfig, SteSTRW
 
 
-def el2_without_e2h(ste, e2h: Value, impl) -> Value:
-    """The StreamWorld is NS-EL2 (reference 4.3)."""
+def el2(ste, impl) -> Value:
+    """The StreamWorld is NS-EL2 or NS-EL2-E2H (reference 4.3)."""
     if not (impl.S1P and impl.HYP):
         return Value.cast(0)[0]
-    return (ste.Config == SteConfig.S1) & (ste.STRW == SteSTRW.NS_EL2) & ~e2h
+    return (ste.Config == SteConfig.S1) & (ste.STRW == SteSTRW.NS_EL2)
+
+
+def el2_without_e2h(ste, e2h: Value, impl) -> Value:
+    """The StreamWorld is NS-EL2 (reference 4.3)."""
+    return el2(ste, impl) & ~e2h
 
 
 class ConfigStep(wiring.Component):

@@ -8,9 +8,10 @@ from hdl.streams import PA_BITS, Outcome
 from hdl.tcu import attributes
 from hdl.tcu.bits import below, bind, byte_swap, choose, pick
 from hdl.tcu.config.cd_table import CD_SHIFT
-from hdl.tcu.config.step import el2_without_e2h
+from hdl.tcu.config.step import el2, el2_without_e2h
 from hdl.tcu.context import PHASE_OF, Action, KeptSTE, Phase, Step, Target
 from hdl.tcu.walk import geometry, update
+from hdl.tcu.walk.cache import Space, Table
 from hdl.tcu.walk.descriptor import Descriptor
 from hdl.tcu.walk.geometry import DESCRIPTOR_SHIFT
 from hdl.tcu.walk.permissions import (
@@ -32,11 +33,22 @@ class WalkStep(wiring.Component):
     -------
     e2h
         CR2.E2H.
+    space, half, granule
+        Whose tables; which of them.
+    hit, level, found
+        The walk cache has the descriptor of `level` for the address.
+    table_accept, table
+        `step.data` is this stage-1 table descriptor, a valid one.
     """
 
     def __init__(self, impl):
         self.impl = impl
-        super().__init__({"step": Out(Step()), "e2h": In(1)})
+        super().__init__({
+            "step": Out(Step()), "e2h": In(1),
+            "space": Out(Space), "half": Out(1), "granule": Out(2),
+            "hit": In(1), "level": In(2), "found": In(Table),
+            "table_accept": Out(1), "table": Out(Table),
+        })
 
     def elaborate(self, platform):
         m = Module()
@@ -54,6 +66,7 @@ class WalkStep(wiring.Component):
                 self._ind.eq(attributes.override_ind(step.req.ind, step.req.rnw, ste.INSTCFG)),
             ]
         self._descriptor(m)
+        self._tags(m)
         with m.Switch(step.walk.phase):
             if self.impl.S1P:
                 with m.Case(Phase.SELECT):
@@ -79,7 +92,7 @@ class WalkStep(wiring.Component):
         step, walk, ste, cd = self.step, self.step.walk, self.step.ste, self.step.cd
         m.submodules.descriptor = self._entry = entry = Descriptor()
         second = walk.phase == Phase.S2
-        granule1 = stage1_granule(cd, walk.half, self.impl)
+        granule1 = bind(m, "granule1", stage1_granule(cd, walk.half, self.impl))
         granule2 = geometry.granule_of(ste.S2TG, TG0_SHIFT, self.impl)
         word = step.data[:64]
         self._big = bind(m, "big", Mux(second, ste.S2ENDI, cd.ENDI))
@@ -90,6 +103,18 @@ class WalkStep(wiring.Component):
             entry.limit.eq(geometry.output_bits(Mux(second, ste.S2PS, cd.IPS), self.impl)),
             entry.addr.eq(Mux(second, walk.ipa, step.req.addr)),
         ]
+
+    def _tags(self, m: Module) -> None:
+        """StreamWorld, VMID and ASID (reference 4.3). Entries of EL2 without E2H have no ASID."""
+        space, ste = self.space, self.step.ste
+        m.d.comb += [
+            space.el2.eq(el2(ste, self.impl)),
+            space.nested.eq(ste.Config[1]), space.asid.eq(Mux(self._el2, 0, self.step.cd.ASID)),
+            self.half.eq(self.step.walk.half),
+            self.granule.eq(stage1_granule(self.step.cd, self.half, self.impl)),
+        ]
+        if self.impl.S2P:
+            m.d.comb += space.vmid.eq(Mux(space.el2, 0, ste.S2VMID))
 
     # ---- results ----
 
@@ -138,11 +163,17 @@ class WalkStep(wiring.Component):
         m.submodules.table_select = select = TableSelect(self.impl)
         m.d.comb += [
             select.addr.eq(step.req.addr), select.unpriv.eq(~self._pnu), select.cd.eq(step.cd),
-            select.el2.eq(self._el2), step.next.half.eq(select.half),
+            select.el2.eq(self._el2), self.half.eq(select.half), step.next.half.eq(select.half),
             step.next.level.eq(select.level), step.next.restriction.eq(0),
         ]
         with m.If(select.fault):
             self._fault(m, EventType.F_TRANSLATION)
+        with m.Elif(self.hit):
+            below_hit = bind(m, "below_hit", (self.level + 1)[:2])
+            m.d.comb += [step.next.level.eq(below_hit),
+                         step.next.restriction.eq(self.found.restriction)]
+            self._read_stage1(m, self.found.base | geometry.index_offset(
+                step.req.addr, self.granule, below_hit))
         with m.Else():
             self._read_stage1(m, select.descriptor)
 
@@ -158,7 +189,10 @@ class WalkStep(wiring.Component):
             self._fault(m, EventType.F_ADDR_SIZE)
         with m.Elif(entry.table):
             self._restrict(m)
-            m.d.comb += step.next.level.eq(step.walk.level + 1)
+            m.d.comb += [
+                step.next.level.eq(step.walk.level + 1), self.table_accept.eq(1),
+                self.table.base.eq(entry.base), self.table.restriction.eq(step.next.restriction),
+            ]
             self._read_stage1(m, entry.next)
         with m.Else():
             self._stage1_leaf(m)
