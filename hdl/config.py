@@ -55,7 +55,10 @@ class Config:
     ste_entries, cd_entries
         Entries of the TCU's STE cache and CD cache; 0 disables a cache.
     walk_entries
-        Stage-1 tables that the walk cache keeps for each level of the table's descriptor.
+        Table descriptors that the walk cache of each stage keeps for each level.
+    tlb_entries, ipa_entries
+        Leaf descriptors of stage 1 (the main TLB) and of stage 2 (IPA to PA): pages; blocks of each
+        size have a quarter of it.
     """
 
     impl: Implementation
@@ -72,6 +75,8 @@ class Config:
     ste_entries: int = 16
     cd_entries: int = 16
     walk_entries: int = 16
+    tlb_entries: int = 32
+    ipa_entries: int = 16
 
     def __post_init__(self) -> None:
         for name, low, high in (("clients", 0, 14), ("queues", 2, 128), ("lanes", 1, 64),
@@ -79,7 +84,8 @@ class Config:
                                 ("utlb_entries", 4, 64), ("tbu_slots", 2, 64),
                                 ("tbu_threads", 1, 64), ("walks", 1, 64),
                                 ("memory_reads", 1, 128), ("ste_entries", 0, 128),
-                                ("cd_entries", 0, 128), ("walk_entries", 0, 128)):
+                                ("cd_entries", 0, 128), ("walk_entries", 0, 128),
+                                ("tlb_entries", 0, 128), ("ipa_entries", 0, 128)):
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise ConfigError(f"{name}={value!r}: must be an integer from {low} to {high}")
@@ -123,9 +129,10 @@ class Config:
 
 SIZES: dict[str, dict[str, int]] = {
     "tiny": {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "walks": 2, "memory_reads": 4,
-             "ste_entries": 2, "cd_entries": 2, "walk_entries": 2},
+             "ste_entries": 2, "cd_entries": 2, "walk_entries": 2,
+             "tlb_entries": 4, "ipa_entries": 2},
     "base": {"utlb_entries": 32, "queues": 16},
     "full": {"utlb_entries": 64, "tbu_slots": 64, "tbu_threads": 32, "walks": 32,
              "memory_reads": 32, "queues": 64, "ste_entries": 64, "cd_entries": 64,
-             "walk_entries": 32},
+             "walk_entries": 32, "tlb_entries": 64, "ipa_entries": 32},
 }

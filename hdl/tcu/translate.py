@@ -29,7 +29,7 @@ from hdl.tcu.contexts import Contexts, Lifetimes, index_bits
 from hdl.tcu.faults import FaultReport, FaultReporter
 from hdl.tcu.output import Output
 from hdl.tcu.updates import Updates
-from hdl.tcu.walk.cache import WalkCache
+from hdl.tcu.walk.cache import leaf_cache, table_cache
 from hdl.tcu.walk.step import WalkStep
 
 CONFIG_PHASES = (Phase.START, Phase.L1STD, Phase.STE, Phase.SUBSTREAM, Phase.L1CD, Phase.CD)
@@ -195,18 +195,33 @@ class Translator(wiring.Component):
             self._maintain(m, cache)
 
     def _tables(self, m: Module) -> None:
-        """Stage-1 tables from and to the walk cache."""
-        walk = self._walk_step
-        m.submodules.walk_cache = cache = WalkCache(self.config.walk_entries)
-        m.d.comb += [
-            cache.space.eq(walk.space), cache.half.eq(walk.half), cache.granule.eq(walk.granule),
-            cache.addr.eq(self._step.req.addr), walk.hit.eq(cache.hit),
-            walk.level.eq(cache.level), walk.found.eq(cache.found),
-            cache.use.eq(self._commit & (self._step.walk.phase == Phase.SELECT)),
-            cache.fill.eq(self._fill & walk.table_accept),
-            cache.fill_level.eq(self._step.walk.level), cache.content.eq(walk.table),
-        ]
-        self._maintain(m, cache)
+        """Descriptors from and to the caches of both stages."""
+        walk, step, config = self._walk_step, self._step, self.config
+        caches = [("table1", table_cache(config.walk_entries, 1), Phase.SELECT),
+                  ("leaf1", leaf_cache(config.tlb_entries, 1), Phase.SELECT)]
+        if self.impl.S2P:
+            caches += [("table2", table_cache(config.walk_entries, 2), Phase.S2START),
+                       ("leaf2", leaf_cache(config.ipa_entries, 2), Phase.S2START)]
+        for name, cache, phase in caches:
+            m.submodules[name] = cache
+            known = getattr(walk, name)
+            if phase == Phase.SELECT:
+                m.d.comb += [
+                    cache.space.eq(walk.space), cache.half.eq(walk.half),
+                    cache.granule.eq(walk.granule), cache.addr.eq(step.req.addr),
+                    cache.fill_level.eq(step.walk.level),
+                ]
+            else:
+                m.d.comb += [
+                    cache.space.vmid.eq(step.ste.S2VMID), cache.granule.eq(walk.granule2),
+                    cache.addr.eq(step.walk.ipa), cache.fill_level.eq(step.walk.level2),
+                ]
+            m.d.comb += [
+                known.hit.eq(cache.hit), known.level.eq(cache.level), known.found.eq(cache.found),
+                cache.use.eq(self._commit & (step.walk.phase == phase)),
+                cache.fill.eq(self._fill & known.accept), cache.content.eq(known.content),
+            ]
+            self._maintain(m, cache)
 
     def _maintain(self, m: Module, cache) -> None:
         """Nothing is kept while the SMMU is off."""

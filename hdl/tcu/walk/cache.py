@@ -1,7 +1,9 @@
-"""The walk caches: where a table walk may begin below the top (reference 4.3, 6.3).
+"""Caches of translation table descriptors of both stages (reference 4.3, 6.3): tables, where a walk
+may begin below the top, and leaves, with which it needs no memory.
 
-One `Cache` per level of the table descriptor kept, so that the level is not part of the key. The
-granule is: it says which address bits the descriptor stands for, and the key holds only those.
+One `Cache` per level of the descriptors kept, so that the level is not part of the key. The
+granule is: it says which address bits a descriptor stands for, and the key holds only those.
+Rights and attributes come from the descriptor each time, by the CD and STE of the transaction.
 """
 
 from amaranth import Const, Module, Mux, Signal, Value, unsigned
@@ -16,8 +18,11 @@ from hdl.tcu.walk.geometry import GRANULES
 from spec.codes import TG_SHIFT
 from spec.vmsa import LAST_LEVEL
 
-LOWEST = GRANULES[0].shift(LAST_LEVEL - 1)  # no table descriptor maps fewer address bits
-SIGN = 55                                   # the address bit that tells TT0 from TT1
+LOWEST = GRANULES[0].bits  # no descriptor maps fewer address bits
+SIGN = 55                  # the address bit that tells TT0 from TT1
+TABLE_LEVELS = range(LAST_LEVEL)
+LEAF_LEVELS = range(1, LAST_LEVEL + 1)
+BLOCK_SHARE = 4            # entries for pages to those for blocks of each level
 
 
 class Space(data.Struct):
@@ -30,9 +35,9 @@ class Space(data.Struct):
     asid: unsigned(16)
 
 
-class TableKey(data.Struct):
-    """What a stage-1 table is found by: `place` holds the bits of the address, from LOWEST up,
-    that its descriptor stands for; the others are 0."""
+class DescriptorKey(data.Struct):
+    """What a descriptor is found by: `place` holds the bits of the address, from LOWEST up, that it
+    stands for; the others are 0."""
 
     space: Space
     half: unsigned(1)
@@ -45,6 +50,29 @@ class Table(data.Struct):
 
     base: unsigned(PA_BITS)
     restriction: Restriction
+
+
+class Leaf(data.Struct):
+    """A leaf descriptor with AF set (little-endian), hierarchical bits of the tables above it."""
+
+    word: unsigned(64)
+    restriction: Restriction
+
+
+class Known(wiring.Signature):
+    """A `LevelCache`, seen from the walker.
+
+    Members
+    -------
+    hit, level, found
+        Its answer.
+    accept, content
+        This step has read a descriptor worth keeping.
+    """
+
+    def __init__(self, value):
+        super().__init__({"hit": In(1), "level": In(2), "found": In(value),
+                          "accept": Out(1), "content": Out(value)})
 
 
 def same_vmid(m: Module, inv):
@@ -73,62 +101,103 @@ def named_range(m: Module, inv) -> Range:
     return named
 
 
-def drops_table(level: int):
-    """Which stage-1 tables of `level` an Invalidation drops. By address it drops those of every
-    ASID."""
+def _covered(named: Range, key: data.View, level: int) -> Value:
+    """The command names an address that the descriptor stands for."""
+    whole = {g.value: Const((1 << g.shift(level)) - 1, PA_BITS) for g in GRANULES
+             if g.shift(level) < PA_BITS}
+    base = key.place << LOWEST
+    size = choose(key.granule, whole, ~Const(0, PA_BITS))
+    return ((base | size) >= named.first) & (base <= named.last)
+
+
+def drops_stage1(level: int, leaves: bool):
+    """Which stage-1 descriptors of `level` an Invalidation drops: by address those of every ASID,
+    by ASID global ones too."""
     def drops(m: Module, inv):
         named, vmid = named_range(m, inv), same_vmid(m, inv)
-        whole = {g.value: Const((1 << g.shift(level)) - 1, PA_BITS) for g in GRANULES
-                 if g.shift(level) < PA_BITS}
+        reaches = bind(m, "reaches", ~inv.leaf | leaves)
 
         def goes(key: data.View) -> Value:
-            base = key.place << LOWEST
-            size = choose(key.granule, whole, ~Const(0, PA_BITS))
-            covered = ((base | size) >= named.first) & (base <= named.last) & (
-                key.half == inv.addr[SIGN])
             own = (key.space.el2 == inv.el2) & (inv.el2 | vmid(key.space.vmid))
+            there = own & reaches & _covered(named, key, level) & (key.half == inv.addr[SIGN])
             return choose(inv.op, {
                 InvOp.TLBI_NSNH_ALL: ~key.space.el2, InvOp.TLBI_EL2_ALL: key.space.el2,
                 InvOp.TLBI_VMALL: own, InvOp.TLBI_S12_VMALL: own,
                 InvOp.TLBI_ASID: own & (key.space.asid == inv.asid),
-                InvOp.TLBI_VA: own & covered & ~inv.leaf,
-                InvOp.TLBI_VAA: own & covered & ~inv.leaf,
+                InvOp.TLBI_VA: there, InvOp.TLBI_VAA: there,
             })[0]
         return goes
     return drops
 
 
-class WalkCache(wiring.Component):
-    """The stage-1 tables of all levels; the lowest one found wins.
+def drops_stage2(level: int, leaves: bool):
+    """Which stage-2 descriptors of `level` an Invalidation drops."""
+    def drops(m: Module, inv):
+        named, vmid = named_range(m, inv), same_vmid(m, inv)
+        reaches = bind(m, "reaches", ~inv.leaf | leaves)
+
+        def goes(key: data.View) -> Value:
+            own = vmid(key.space.vmid)
+            return choose(inv.op, {
+                InvOp.TLBI_NSNH_ALL: 1, InvOp.TLBI_S12_VMALL: own,
+                InvOp.TLBI_S2_IPA: own & reaches & _covered(named, key, level),
+            })[0]
+        return goes
+    return drops
+
+
+def table_cache(entries: int, stage: int) -> "LevelCache":
+    """Table descriptors of one stage, `entries` for each level."""
+    drops = drops_stage1 if stage == 1 else drops_stage2
+    return LevelCache(Table, {
+        n: (entries, drops(n, leaves=False)) for n in TABLE_LEVELS})
+
+
+def leaf_cache(entries: int, stage: int) -> "LevelCache":
+    """Leaf descriptors of one stage: `entries` pages, fewer blocks of each level."""
+    drops = drops_stage1 if stage == 1 else drops_stage2
+    return LevelCache(Leaf, {
+        n: (entries if n == LAST_LEVEL else -(-entries // BLOCK_SHARE), drops(n, leaves=True))
+        for n in LEAF_LEVELS})
+
+
+class LevelCache(wiring.Component):
+    """Descriptors of several levels; the lowest one found wins.
+
+    Parameters
+    ----------
+    value
+        Layout of what is kept of a descriptor.
+    levels
+        Level to (entries, `drops` of its `Cache`).
 
     Members
     -------
     space, half, granule, addr
-        What is asked for, or learned.
+        What is asked for, or learned. Stage 2: `space.vmid` only; an IPA.
     hit, level, found
         A descriptor of `level` is kept, and what it says.
     use
         Strobe: it was used.
     fill, fill_level, content
-        Strobe: keep the table descriptor `content` of `fill_level`.
+        Strobe: keep the descriptor `content` of `fill_level`.
     drop, invalidation, flush
         As in `Cache`.
     """
 
-    def __init__(self, entries: int):
-        self.entries = entries
+    def __init__(self, value, levels: dict):
+        self.value, self.levels = value, levels
         super().__init__({
             "space": In(Space), "half": In(1), "granule": In(2), "addr": In(ADDR_BITS),
-            "hit": Out(1), "level": Out(2), "found": Out(Table), "use": In(1),
-            "fill": In(1), "fill_level": In(2), "content": In(Table),
+            "hit": Out(1), "level": Out(2), "found": Out(value), "use": In(1),
+            "fill": In(1), "fill_level": In(2), "content": In(value),
             "drop": In(1), "invalidation": In(Invalidation), "flush": In(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        for level in range(LAST_LEVEL):
-            cache = Cache(key=TableKey, value=Table, entries=self.entries,
-                          drops=drops_table(level))
+        for level, (entries, drops) in self.levels.items():
+            cache = Cache(key=DescriptorKey, value=self.value, entries=entries, drops=drops)
             m.submodules[f"level{level}"] = cache
             places = {g.value: self.addr[g.shift(level):PA_BITS] << g.shift(level) - LOWEST
                       for g in GRANULES if g.shift(level) < PA_BITS}

@@ -62,8 +62,8 @@ class Machine:
     -------
     exclusive
         Memory knows exclusive accesses.
-    caches
-        Entries of each cache.
+    caches, leaves
+        Entries of each cache of configuration and tables, and of leaf descriptors.
     reads
         Addresses of the reads so far.
     lose, writes
@@ -74,6 +74,7 @@ class Machine:
     memory: Words = field(default_factory=Words)
     walks: int = 1
     caches: int = 0
+    leaves: int = 0
     latency: int = 1
     smmuen: int = 1
     strtab_base: int = 0
@@ -112,7 +113,7 @@ class Machine:
         """Runs `drive(ctx, dut, events)` beside memory and event sink until it returns."""
         dut = Translator(SimpleNamespace(
             impl=self.impl, walks=self.walks, ste_entries=self.caches, cd_entries=self.caches,
-            walk_entries=self.caches))
+            walk_entries=self.caches, tlb_entries=self.leaves, ipa_entries=self.leaves))
         sim = Simulator(dut)
         sim.add_clock(1e-6)
         events: list[int] = []
