@@ -2,7 +2,7 @@
 6.3)."""
 
 from tcu_harness import Access, accept, finish, invalidate, request
-from tcu_tables import Nested, machine, page, put_leaf, stage1
+from tcu_tables import Nested, machine, page, page2, put_leaf, stage1
 
 from hdl.streams import InvOp
 from spec import vmsa
@@ -22,6 +22,11 @@ def world(*, ste: dict | None = None, **cd: int):
     it.ttb = stage1(it, ste=ste, **cd)
     for n in range(8):
         put_leaf(it, it.ttb, VA + (n << 12), page(PA + (n << 12)))
+    return it
+
+
+def with_leaves(it):
+    it.leaves = 4
     return it
 
 
@@ -72,6 +77,7 @@ def test_the_lowest_table_kept_wins():
                  Access(VA + (1 << 39)), near(1)) == [COLD, 2, 3, 4, WARM]
 
 
+# op, operands, reads of a translation with the same tables afterwards
 KEPT_AND_DROPPED = [
     (InvOp.CFGI_STE, {"sid": 1}, STE + CD + WARM),
     (InvOp.CFGI_STE, {"sid": 0, "mask": 1}, STE + CD + WARM),
@@ -240,3 +246,94 @@ def test_a_cd_behind_stage_2_goes_with_stage_2():
     cold, warm, after = reads(nested.it, Access(VA), Access(VA), inv(InvOp.TLBI_S12_VMALL),
                               Access(VA))
     assert cold - STE == after > warm
+
+
+# ---- leaves ----
+
+LEAF_DROPPED = [
+    (InvOp.CFGI_STE, {"sid": 1}, False), (InvOp.TLBI_NSNH_ALL, {}, True),
+    (InvOp.TLBI_EL2_ALL, {"el2": 1}, False), (InvOp.TLBI_VMALL, {"vmid": 3}, True),
+    (InvOp.TLBI_VMALL, {"vmid": 4}, False), (InvOp.TLBI_ASID, {"vmid": 3, "asid": 7}, True),
+    (InvOp.TLBI_ASID, {"vmid": 3, "asid": 6}, False),
+    (InvOp.TLBI_VA, {"vmid": 3, "asid": 7, "addr": VA, "leaf": 1}, True),
+    (InvOp.TLBI_VA, {"vmid": 3, "asid": 7, "addr": VA + 0x1000, "leaf": 1}, False),
+    (InvOp.TLBI_VAA, {"vmid": 3, "addr": VA - 0x1000, "leaf": 1, "tg": 1, "num": 0}, False),
+    (InvOp.TLBI_VAA, {"vmid": 3, "addr": VA - 0x1000, "leaf": 1, "tg": 1, "num": 1}, True),
+]
+
+
+def test_a_kept_page_needs_no_memory_until_it_is_invalidated():
+    it = with_leaves(world(ste={"S2VMID": 3}))
+    counts = reads(it, *[step for op, operands, _ in LEAF_DROPPED for step in (
+        near(0), near(0), inv(op, **operands), near(0))])
+    assert counts[1::3] == [0] * len(LEAF_DROPPED)
+    assert [(*d[:2], n not in (0, STE + CD)) for d, n in zip(
+        LEAF_DROPPED, counts[2::3], strict=True)] == LEAF_DROPPED
+
+
+def test_a_kept_page_is_judged_for_every_access():
+    it = with_leaves(machine(walks=1))
+    it.caches = 4
+    ttb = stage1(it)
+    put_leaf(it, ttb, VA, page(PA, AP=vmsa.AP.RO))
+    write, user = Access(VA, write=True), Access(VA)
+    assert reads(it, Access(VA), write, user) == [COLD, WARM, 0]
+    assert write.event.TYPE == EventType.F_PERMISSION
+    assert user.pa == PA
+
+
+def test_a_clean_page_goes_to_memory_for_a_write_once():
+    it = with_leaves(world(HA=1, HD=1))
+    put_leaf(it, it.ttb, VA, page(PA, AP=vmsa.AP.RO, DBM=1))
+    counts = reads(it, Access(VA), Access(VA, write=True), Access(VA, write=True), Access(VA))
+    assert counts[0] == COLD
+    assert counts[1] > 0
+    assert counts[2:] == [0, 0]
+    assert it.writes == 1
+
+
+def test_a_page_not_accessed_is_never_kept():
+    it = with_leaves(world(AFFD=1))
+    put_leaf(it, it.ttb, VA, page(PA, AF=0))
+    assert reads(it, near(0), near(0)) == [COLD, WARM]
+
+
+def test_blocks_are_kept_for_their_whole_size():
+    it = with_leaves(world())
+    put_leaf(it, it.ttb, VA + (1 << 30), page(0x4000_0000, level=2), level=2)
+    inside = Access(VA + (1 << 30) + 0x12_3000)
+    counts = reads(it, Access(VA + (1 << 30)), inside,
+                   inv(InvOp.TLBI_VAA, addr=VA + (1 << 30) + 0x1F_0000, leaf=1), Access(inside.addr))
+    assert counts == [STE + CD + 3, 0, 1]
+    assert inside.pa == 0x4012_4000
+
+
+def test_stage_2_is_kept_apart_from_stage_1():
+    """Both stages kept: nothing is read. Each stage is dropped by its own commands."""
+    it = Nested()
+    it.it.caches = it.it.leaves = 4
+    it.map1(VA, page(0x8010_0000))
+    it.map1(VA + 0x1000, page(0x8020_0000))
+    ipa = Access(VA)
+    cold, warm, near_by, ipa_only, elsewhere, va_only = reads(
+        it.it, Access(VA), Access(VA), Access(VA + 0x1000),
+        inv(InvOp.TLBI_S2_IPA, addr=0x8010_0000, leaf=1), ipa,
+        inv(InvOp.TLBI_S2_IPA, addr=0x4000_0000), Access(VA),
+        inv(InvOp.TLBI_VAA, addr=VA, leaf=1), Access(VA))
+    assert cold == STE + CD + TABLES + 1 + 2  # stage 2 has one block, two levels down
+    assert (warm, elsewhere) == (0, 0)
+    assert near_by == 1       # its stage-1 leaf; the block of stage 2 is known
+    assert 0 < ipa_only <= 2  # the block again
+    assert va_only == 1
+    assert ipa.pa == 0x8010_0000
+
+
+def test_a_kept_stage_2_page_is_judged_for_every_access():
+    it = Nested(ste={"S2R": 1})
+    it.it.caches = it.it.leaves = 4
+    it.map1(VA, page(0x9000_0000))
+    it.map2(0x9000_0000, page2(0x9000_0000, S2AP=vmsa.S2AP.READ))
+    write = Access(VA, write=True)
+    reads(it.it, Access(VA), write, last := Access(VA))
+    assert (write.event.TYPE, write.event.S2) == (EventType.F_PERMISSION, 1)
+    assert last.pa == 0x9000_0000
