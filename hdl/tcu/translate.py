@@ -213,7 +213,8 @@ class Translator(wiring.Component):
                 ]
             else:
                 m.d.comb += [
-                    cache.space.vmid.eq(step.ste.S2VMID), cache.granule.eq(walk.granule2),
+                    cache.space.vmid.eq(step.ste.S2VMID),
+                    cache.space.root2.eq(walk.space.root2), cache.granule.eq(walk.granule2),
                     cache.addr.eq(step.walk.ipa), cache.fill_level.eq(step.walk.level2),
                 ]
             m.d.comb += [

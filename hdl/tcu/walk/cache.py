@@ -26,13 +26,16 @@ BLOCK_SHARE = 4            # entries for pages to those for blocks of each level
 
 
 class Space(data.Struct):
-    """Whose translations: world, VMID (0 in EL2), ASID (0 where there is none). `nested`: the
-    addresses in the tables are IPAs."""
+    """Whose translations: world, VMID (0 in EL2), ASID (0 where there is none), and the bases of
+    their tables (`root2` 0 without stage 2), so that even streams that break the rule of one set of
+    tables for each VMID and ASID get their own. `nested`: the addresses in the tables are IPAs."""
 
     el2: unsigned(1)
     nested: unsigned(1)
     vmid: unsigned(16)
     asid: unsigned(16)
+    root: unsigned(PA_BITS)
+    root2: unsigned(PA_BITS)
 
 
 class DescriptorKey(data.Struct):
@@ -174,7 +177,8 @@ class LevelCache(wiring.Component):
     Members
     -------
     space, half, granule, addr
-        What is asked for, or learned. Stage 2: `space.vmid` only; an IPA.
+        What is asked for, or learned. Stage 2: `space` has the VMID and `root2`
+        only, `addr` is an IPA.
     hit, level, found
         A descriptor of `level` is kept, and what it says.
     use

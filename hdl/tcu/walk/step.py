@@ -9,7 +9,7 @@ from hdl.tcu import attributes
 from hdl.tcu.bits import below, bind, byte_swap, choose, pick
 from hdl.tcu.config.cd_table import CD_SHIFT
 from hdl.tcu.config.step import el2, el2_without_e2h
-from hdl.tcu.context import PHASE_OF, Action, KeptSTE, Phase, Step, Target
+from hdl.tcu.context import PHASE_OF, Action, KeptCD, KeptSTE, Phase, Step, Target
 from hdl.tcu.walk import geometry, update
 from hdl.tcu.walk.cache import Known, Leaf, Space, Table
 from hdl.tcu.walk.descriptor import Descriptor
@@ -113,11 +113,16 @@ class WalkStep(wiring.Component):
         m.d.comb += [
             space.el2.eq(el2(ste, self.impl)),
             space.nested.eq(ste.Config[1]), space.asid.eq(Mux(self._el2, 0, self.step.cd.ASID)),
+            space.root.eq(Mux(self.half, KeptCD.address(self.step.cd, "TTB1"),
+                              KeptCD.address(self.step.cd, "TTB0"))),
             self.half.eq(self.step.walk.half),
             self.granule.eq(stage1_granule(self.step.cd, self.half, self.impl)),
         ]
         if self.impl.S2P:
-            m.d.comb += space.vmid.eq(Mux(space.el2, 0, ste.S2VMID))
+            m.d.comb += [
+                space.vmid.eq(Mux(space.el2, 0, ste.S2VMID)),
+                space.root2.eq(Mux(ste.Config[1], KeptSTE.address(ste, "S2TTB"), 0)),
+            ]
 
     def _keep_leaf(self, m: Module, known, restriction: Value) -> None:
         m.d.comb += [
