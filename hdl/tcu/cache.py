@@ -68,7 +68,7 @@ class Cache(wiring.Component):
             self.hit.eq(match.any()), number.eq(encode(match)),
             read.addr.eq(number), self.found.eq(read.data),
             victim.eq(Mux(self.hit, match,
-                          Mux(valid.all(), first_one(~used), first_one(~valid)))),
+                          Mux(valid.all(), first_one(~used), first_one(~valid))) if n > 1 else 1),
             write.addr.eq(encode(victim)), write.data.eq(self.content), write.en.eq(self.fill),
             touch.eq(Mux(self.fill, victim, Mux(self.use, match, 0))),
         ]
