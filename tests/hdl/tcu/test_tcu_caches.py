@@ -313,7 +313,7 @@ def test_stage_2_is_kept_apart_from_stage_1():
     it = Nested()
     it.it.caches = it.it.leaves = 4
     it.map1(VA, page(0x8010_0000))
-    it.map1(VA + 0x1000, page(0x8020_0000))
+    it.map1(VA + 0x1000, page(0x8011_0000))
     ipa = Access(VA)
     cold, warm, near_by, ipa_only, elsewhere, va_only = reads(
         it.it, Access(VA), Access(VA), Access(VA + 0x1000),
@@ -337,3 +337,12 @@ def test_a_kept_stage_2_page_is_judged_for_every_access():
     reads(it.it, Access(VA), write, last := Access(VA))
     assert (write.event.TYPE, write.event.S2) == (EventType.F_PERMISSION, 1)
     assert last.pa == 0x9000_0000
+
+
+def test_one_entry():
+    """The smallest cache replaces its only entry, key and value."""
+    it = with_leaves(world())
+    it.caches = it.leaves = 1
+    accesses = [near(n % 3) for n in range(6)]
+    reads(it, *accesses)
+    assert [a.pa for a in accesses] == [PA + (n % 3 << 12) for n in range(6)]
