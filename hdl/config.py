@@ -52,6 +52,13 @@ class Config:
         Translations in progress in the TCU.
     memory_reads
         Outstanding reads of the TCU's memory port.
+    ste_entries, cd_entries
+        Entries of the TCU's STE cache and CD cache; 0 disables a cache.
+    walk_entries
+        Table descriptors that the walk cache of each stage keeps for each level.
+    tlb_entries, ipa_entries
+        Leaf descriptors of stage 1 (the main TLB) and of stage 2 (IPA to PA): pages; blocks of each
+        size have a quarter of it.
     """
 
     impl: Implementation
@@ -65,13 +72,20 @@ class Config:
     tbu_threads: int = 16
     walks: int = 16
     memory_reads: int = 16
+    ste_entries: int = 16
+    cd_entries: int = 16
+    walk_entries: int = 16
+    tlb_entries: int = 32
+    ipa_entries: int = 16
 
     def __post_init__(self) -> None:
         for name, low, high in (("clients", 0, 14), ("queues", 2, 128), ("lanes", 1, 64),
                                 ("accel_sid", 0, 2**32 - 1),
                                 ("utlb_entries", 4, 64), ("tbu_slots", 2, 64),
                                 ("tbu_threads", 1, 64), ("walks", 1, 64),
-                                ("memory_reads", 1, 128)):
+                                ("memory_reads", 1, 128), ("ste_entries", 0, 128),
+                                ("cd_entries", 0, 128), ("walk_entries", 0, 128),
+                                ("tlb_entries", 0, 128), ("ipa_entries", 0, 128)):
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise ConfigError(f"{name}={value!r}: must be an integer from {low} to {high}")
@@ -114,8 +128,11 @@ class Config:
 
 
 SIZES: dict[str, dict[str, int]] = {
-    "tiny": {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "walks": 2, "memory_reads": 4},
+    "tiny": {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "walks": 2, "memory_reads": 4,
+             "ste_entries": 2, "cd_entries": 2, "walk_entries": 2,
+             "tlb_entries": 4, "ipa_entries": 2},
     "base": {"utlb_entries": 32, "queues": 16},
     "full": {"utlb_entries": 64, "tbu_slots": 64, "tbu_threads": 32, "walks": 32,
-             "memory_reads": 32, "queues": 64},
+             "memory_reads": 32, "queues": 64, "ste_entries": 64, "cd_entries": 64,
+             "walk_entries": 32, "tlb_entries": 64, "ipa_entries": 32},
 }

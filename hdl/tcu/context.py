@@ -116,6 +116,9 @@ class Walk(data.Struct):
         to be changed; memory cannot watch it, so that the write is not atomic.
     update
         Stage 2 translates the stage-1 descriptor's address again, for writing.
+    kept, fresh
+        The descriptor of this step comes from a cache; leaves are read from memory, since a kept
+        one did not do.
     owed, commit
         A nested write needs a dirty stage-1 page, which must not become dirty before stage 2
         allows the write: owed on the first walk, done on the second.
@@ -133,6 +136,8 @@ class Walk(data.Struct):
     locked: unsigned(1)
     plain: unsigned(1)
     update: unsigned(1)
+    kept: unsigned(1)
+    fresh: unsigned(1)
     owed: unsigned(1)
     commit: unsigned(1)
     restriction: Restriction

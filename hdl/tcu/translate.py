@@ -7,7 +7,7 @@ preference a step is owed to: a structure that was read, a context that needs no
 when the reporter is free, a new request. A step never waits for the read port.
 """
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,12 +22,14 @@ from hdl.streams import (
     TranslationResponse,
 )
 from hdl.tcu.collect import Collector
+from hdl.tcu.config.cache import cd_cache, ste_cache
 from hdl.tcu.config.step import ConfigStep
 from hdl.tcu.context import Action, KeptCD, KeptSTE, Phase, Step
 from hdl.tcu.contexts import Contexts, Lifetimes, index_bits
 from hdl.tcu.faults import FaultReport, FaultReporter
 from hdl.tcu.output import Output
 from hdl.tcu.updates import Updates
+from hdl.tcu.walk.cache import leaf_cache, table_cache
 from hdl.tcu.walk.step import WalkStep
 
 CONFIG_PHASES = (Phase.START, Phase.L1STD, Phase.STE, Phase.SUBSTREAM, Phase.L1CD, Phase.CD)
@@ -56,7 +58,7 @@ class Translator(wiring.Component):
     """
 
     def __init__(self, config):
-        self.impl, self.walks = config.impl, config.walks
+        self.config, self.impl, self.walks = config, config.impl, config.walks
         super().__init__({
             "req": In(stream.Signature(TranslationRequest)),
             "resp": Out(stream.Signature(TranslationResponse)),
@@ -82,9 +84,13 @@ class Translator(wiring.Component):
         self._commit = Signal()  # the step computed in this cycle takes place
         self._responds = Signal()  # which it may with an answer only while there is
         self._room = Signal()
+        self._fill = Signal()  # what this step learns may enter a cache
         new, new_index = self._accept(m)
         self._choose(m, new, new_index)
         self._compute(m)
+        self._taint(m)
+        self._configuration(m)
+        self._tables(m)
         self._outcome(m)
         self._reads(m, bits)
         self._update(m)
@@ -140,8 +146,8 @@ class Translator(wiring.Component):
     def _compute(self, m: Module) -> None:
         """The step functions."""
         contexts, step, read = self._contexts, self._step, self._collector.structures.payload
-        m.submodules.config_step = config = ConfigStep(self.impl)
-        m.submodules.walk_step = walk = WalkStep(self.impl)
+        m.submodules.config_step = self._config_step = config = ConfigStep(self.impl)
+        m.submodules.walk_step = self._walk_step = walk = WalkStep(self.impl)
         wiring.connect(m, config.state, wiring.flipped(self.state))
         m.d.comb += [
             step.req.eq(contexts.req), step.ste.eq(contexts.ste), step.cd.eq(contexts.cd),
@@ -161,10 +167,76 @@ class Translator(wiring.Component):
                     m.d.comb += [getattr(step, name).eq(getattr(part, name))
                                  for name in ("action", "next", "size", "lock", "word", "reply")]
         m.d.comb += [
-            contexts.ste_in.eq(KeptSTE.pack(read.data)), contexts.cd_in.eq(KeptCD.pack(read.data)),
             contexts.write_ste.eq(self._commit & config.ste_accept),
             contexts.write_cd.eq(self._commit & config.cd_accept),
         ]
+
+    def _configuration(self, m: Module) -> None:
+        """The STE and CD of this step: read, or found in a cache."""
+        contexts, step, config = self._contexts, self._step, self._config_step
+        read = self._collector.structures.payload.data
+        m.submodules.ste_cache = stes = ste_cache(self.config.ste_entries)
+        m.submodules.cd_cache = cds = cd_cache(self.config.cd_entries)
+        m.d.comb += [
+            stes.lookup.sid.eq(step.req.sid), config.ste_hit.eq(stes.hit),
+            cds.lookup.sid.eq(step.req.sid), cds.lookup.index.eq(config.index),
+            cds.lookup.nested.eq(step.ste.Config[1]), config.cd_hit.eq(cds.hit),
+        ]
+        for cache, kept, phase, accept, value in (
+                (stes, KeptSTE, Phase.STE, config.ste_accept, contexts.ste_in),
+                (cds, KeptCD, Phase.CD, config.cd_accept, contexts.cd_in)):
+            was_read = step.walk.phase == phase
+            m.d.comb += [
+                cache.content.eq(kept.pack(read)),
+                value.eq(Mux(was_read, cache.content, cache.found)),
+                cache.fill.eq(self._fill & accept & was_read),
+                cache.use.eq(self._commit & accept & ~was_read),
+            ]
+            self._maintain(m, cache)
+
+    def _tables(self, m: Module) -> None:
+        """Descriptors from and to the caches of both stages."""
+        walk, step, config = self._walk_step, self._step, self.config
+        caches = [("table1", table_cache(config.walk_entries, 1), Phase.SELECT),
+                  ("leaf1", leaf_cache(config.tlb_entries, 1), Phase.SELECT)]
+        if self.impl.S2P:
+            caches += [("table2", table_cache(config.walk_entries, 2), Phase.S2START),
+                       ("leaf2", leaf_cache(config.ipa_entries, 2), Phase.S2START)]
+        for name, cache, phase in caches:
+            m.submodules[name] = cache
+            known = getattr(walk, name)
+            if phase == Phase.SELECT:
+                m.d.comb += [
+                    cache.space.eq(walk.space), cache.half.eq(walk.half),
+                    cache.granule.eq(walk.granule), cache.addr.eq(step.req.addr),
+                    cache.fill_level.eq(step.walk.level),
+                ]
+            else:
+                m.d.comb += [
+                    cache.space.vmid.eq(step.ste.S2VMID),
+                    cache.space.root2.eq(walk.space.root2), cache.granule.eq(walk.granule2),
+                    cache.addr.eq(step.walk.ipa), cache.fill_level.eq(step.walk.level2),
+                ]
+            m.d.comb += [
+                known.hit.eq(cache.hit), known.level.eq(cache.level), known.found.eq(cache.found),
+                cache.use.eq(self._commit & (step.walk.phase == phase)),
+                cache.fill.eq(self._fill & known.accept), cache.content.eq(known.content),
+            ]
+            self._maintain(m, cache)
+
+    def _maintain(self, m: Module, cache) -> None:
+        """Nothing is kept while the SMMU is off."""
+        m.d.comb += [
+            cache.drop.eq(self._lifetimes.invalidate), cache.invalidation.eq(self.inv.payload),
+            cache.flush.eq(~self.state.smmuen),
+        ]
+
+    def _taint(self, m: Module) -> None:
+        """No lost invalidation: what a context has read since it began is kept only if no
+        Invalidation has come since it began."""
+        stale = self._lifetimes.stale.bit_select(self._contexts.index, 1)
+        m.d.comb += self._fill.eq(self._commit & ~stale & ~self._lifetimes.invalidate
+                                  & self.state.smmuen)
 
     def _outcome(self, m: Module) -> None:
         """New state of the context, and the queue it waits in next."""

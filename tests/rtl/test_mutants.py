@@ -53,3 +53,15 @@ def test_skipped_tlbi(sim):
     """Software changes tables and does not say so: a stale answer is a disagreement."""
     built = build_dut(Config.preset(PRESET), sim)
     assert "disagreements with the model" in caught(built, {"skip": "TLBI"})
+
+
+@pytest.mark.parametrize("sim", [VERILATOR])
+@pytest.mark.parametrize(("drops", "never"), [
+    ("hdl.tcu.config.cache.drops_cd", lambda m, inv: lambda key: Const(0)),
+    ("hdl.tcu.walk.cache.drops_stage1",
+     lambda level, leaves: lambda m, inv: lambda key: Const(0)),
+])
+def test_a_cache_that_no_invalidation_reaches(drops, never, sim, monkeypatch):
+    """The CD cache, or the caches of stage 1, keep what they have."""
+    monkeypatch.setattr(drops, never)
+    assert "disagreements with the model" in caught(mutant(sim))

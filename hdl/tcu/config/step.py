@@ -5,7 +5,7 @@ from amaranth import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.streams import Outcome, SmmuState
+from hdl.streams import SSID_BITS, Outcome, SmmuState
 from hdl.tcu import attributes
 from hdl.tcu.bits import pick
 from hdl.tcu.config.cd_check import CdCheck
@@ -20,11 +20,16 @@ from spec.registers import GBPA
 from spec.stream_table import SteConfig, SteSTRW
 
 
-def el2_without_e2h(ste, e2h: Value, impl) -> Value:
-    """The StreamWorld is NS-EL2 (reference 4.3)."""
+def el2(ste, impl) -> Value:
+    """The StreamWorld is NS-EL2 or NS-EL2-E2H (reference 4.3)."""
     if not (impl.S1P and impl.HYP):
         return Value.cast(0)[0]
-    return (ste.Config == SteConfig.S1) & (ste.STRW == SteSTRW.NS_EL2) & ~e2h
+    return (ste.Config == SteConfig.S1) & (ste.STRW == SteSTRW.NS_EL2)
+
+
+def el2_without_e2h(ste, e2h: Value, impl) -> Value:
+    """The StreamWorld is NS-EL2 (reference 4.3)."""
+    return el2(ste, impl) & ~e2h
 
 
 class ConfigStep(wiring.Component):
@@ -34,13 +39,18 @@ class ConfigStep(wiring.Component):
     -------
     state
         Register values.
+    index
+        Index of the CD, by `step.ste`.
+    ste_hit, cd_hit
+        The caches have the STE of the StreamID, the CD of that index.
     ste_accept, cd_accept
-        `step.data` is an STE (CD) that passed its checks: the context keeps it.
+        The context keeps this STE (CD): `step.data` passed its checks, or the cache has it.
     """
 
     def __init__(self, impl):
         self.impl = impl
-        super().__init__({"step": Out(Step()), "state": In(SmmuState()),
+        super().__init__({"step": Out(Step()), "state": In(SmmuState()), "index": Out(SSID_BITS),
+                          "ste_hit": In(1), "cd_hit": In(1),
                           "ste_accept": Out(1), "cd_accept": Out(1)})
 
     def elaborate(self, platform):
@@ -83,6 +93,7 @@ class ConfigStep(wiring.Component):
             self.cd_table.ste.eq(step.ste),
             self.cd_table.index.eq(self.substream.index),
             self.cd_table.l1cd.eq(self._read),
+            self.index.eq(self.substream.index),
         ]
 
     # ---- results ----
@@ -141,6 +152,8 @@ class ConfigStep(wiring.Component):
                 m.d.comb += step.reply.outcome.eq(Outcome.ABORT)
         with m.Elif(table.outside):
             self._fault(m, EventType.C_BAD_STREAMID)
+        with m.Elif(self.ste_hit):
+            self._keep_ste(m)
         with m.Elif(table.two_level):
             self._fetch_ste(m, table.addr, Phase.L1STD, L1STD_SHIFT)
         with m.Else():
@@ -167,8 +180,11 @@ class ConfigStep(wiring.Component):
         with m.Elif(check.abort):
             m.d.comb += step.action.eq(Action.RESPOND)
         with m.Else():
-            m.d.comb += [self.ste_accept.eq(1), step.next.phase.eq(Phase.SUBSTREAM),
-                         step.action.eq(Action.AGAIN)]
+            self._keep_ste(m)
+
+    def _keep_ste(self, m: Module) -> None:
+        m.d.comb += [self.ste_accept.eq(1), self.step.next.phase.eq(Phase.SUBSTREAM),
+                     self.step.action.eq(Action.AGAIN)]
 
     def _substream(self, m: Module) -> None:
         """5. Bypass.  6. Substream decision.  7. Stage 2 only.  8. Where the CD is."""
@@ -187,7 +203,9 @@ class ConfigStep(wiring.Component):
         with m.Elif(choice.disabled):
             self._fault(m, EventType.F_STREAM_DISABLED)
         with m.Elif(choice.stage1):
-            with m.If(table.two_level):
+            with m.If(self.cd_hit):
+                self._keep_cd(m)
+            with m.Elif(table.two_level):
                 self._fetch_cd(m, table.addr, Target.L1CD, L1CD_SHIFT)
             with m.Else():
                 self._fetch_cd(m, table.addr, Target.CD, CD_SHIFT)
@@ -223,6 +241,9 @@ class ConfigStep(wiring.Component):
         with m.Elif(check.bad):
             self._fault(m, EventType.C_BAD_CD)
         with m.Else():
-            m.d.comb += [self.cd_accept.eq(1), step.next.phase.eq(Phase.SELECT),
-                         step.action.eq(Action.AGAIN)]
+            self._keep_cd(m)
+
+    def _keep_cd(self, m: Module) -> None:
+        m.d.comb += [self.cd_accept.eq(1), self.step.next.phase.eq(Phase.SELECT),
+                     self.step.action.eq(Action.AGAIN)]
 

@@ -27,8 +27,8 @@ class Descriptor(wiring.Component):
         It is a table, a block or page; neither: F_TRANSLATION.
     too_big
         Next table or output beyond `limit`: F_ADDR_SIZE.
-    next
-        Address of the descriptor of the next level, for tables.
+    base, next
+        Next table and the address of the descriptor in it, for tables.
     output, size
         Output address of `addr` and log2 of the page's bytes, for leaves.
     """
@@ -41,6 +41,7 @@ class Descriptor(wiring.Component):
     table: Out(1)
     leaf: Out(1)
     too_big: Out(1)
+    base: Out(PA_BITS)
     next: Out(PA_BITS)
     output: Out(PA_BITS)
     size: Out(6)
@@ -54,9 +55,10 @@ class Descriptor(wiring.Component):
         offset = bind(m, "offset", below(self.size, PA_BITS))
         page = geometry.shift(self.granule, Const(LAST_LEVEL, 2))
         output = self.word[:OUTPUT_TOP]
-        base = bind(m, "base", output & ~Mux(self.table, below(page, PA_BITS), offset))
+        base = self.base
         next_level = bind(m, "next_level", (self.level + 1)[:2])
         m.d.comb += [
+            self.base.eq(output & ~Mux(self.table, below(page, PA_BITS), offset)),
             self.size.eq(geometry.shift(self.granule, self.level)),
             self.table.eq(valid & kind & ~last),
             self.leaf.eq(valid & Mux(last, kind, ~kind & block_level)),

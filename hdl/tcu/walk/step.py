@@ -8,9 +8,10 @@ from hdl.streams import PA_BITS, Outcome
 from hdl.tcu import attributes
 from hdl.tcu.bits import below, bind, byte_swap, choose, pick
 from hdl.tcu.config.cd_table import CD_SHIFT
-from hdl.tcu.config.step import el2_without_e2h
-from hdl.tcu.context import PHASE_OF, Action, KeptSTE, Phase, Step, Target
+from hdl.tcu.config.step import el2, el2_without_e2h
+from hdl.tcu.context import PHASE_OF, Action, KeptCD, KeptSTE, Phase, Step, Target
 from hdl.tcu.walk import geometry, update
+from hdl.tcu.walk.cache import Known, Leaf, Space, Table
 from hdl.tcu.walk.descriptor import Descriptor
 from hdl.tcu.walk.geometry import DESCRIPTOR_SHIFT
 from hdl.tcu.walk.permissions import (
@@ -32,11 +33,20 @@ class WalkStep(wiring.Component):
     -------
     e2h
         CR2.E2H.
+    space, half, granule, granule2
+        Whose tables, which of them, granules of both stages.
+    table1, leaf1, table2, leaf2
+        What the caches have for the address, and what this step learns for them.
     """
 
     def __init__(self, impl):
         self.impl = impl
-        super().__init__({"step": Out(Step()), "e2h": In(1)})
+        super().__init__({
+            "step": Out(Step()), "e2h": In(1),
+            "space": Out(Space), "half": Out(1), "granule": Out(2), "granule2": Out(2),
+            "table1": Out(Known(Table)), "leaf1": Out(Known(Leaf)),
+            "table2": Out(Known(Table)), "leaf2": Out(Known(Leaf)),
+        })
 
     def elaborate(self, platform):
         m = Module()
@@ -54,6 +64,7 @@ class WalkStep(wiring.Component):
                 self._ind.eq(attributes.override_ind(step.req.ind, step.req.rnw, ste.INSTCFG)),
             ]
         self._descriptor(m)
+        self._tags(m)
         with m.Switch(step.walk.phase):
             if self.impl.S1P:
                 with m.Case(Phase.SELECT):
@@ -79,17 +90,50 @@ class WalkStep(wiring.Component):
         step, walk, ste, cd = self.step, self.step.walk, self.step.ste, self.step.cd
         m.submodules.descriptor = self._entry = entry = Descriptor()
         second = walk.phase == Phase.S2
-        granule1 = stage1_granule(cd, walk.half, self.impl)
+        granule1 = bind(m, "granule1", stage1_granule(cd, walk.half, self.impl))
         granule2 = geometry.granule_of(ste.S2TG, TG0_SHIFT, self.impl)
         word = step.data[:64]
         self._big = bind(m, "big", Mux(second, ste.S2ENDI, cd.ENDI))
+        kept = Mux(second, self.leaf2.found.word, self.leaf1.found.word)
+        self._lost = bind(m, "lost", walk.kept & ~Mux(
+            second, self.leaf2.hit & (self.leaf2.level == walk.level2),
+            self.leaf1.hit & (self.leaf1.level == walk.level)))
         m.d.comb += [
-            entry.word.eq(Mux(self._big, byte_swap(word), word)),
+            self.granule2.eq(granule2),
+            entry.word.eq(Mux(walk.kept, kept, Mux(self._big, byte_swap(word), word))),
             entry.level.eq(Mux(second, walk.level2, walk.level)),
             entry.granule.eq(Mux(second, granule2, granule1)),
             entry.limit.eq(geometry.output_bits(Mux(second, ste.S2PS, cd.IPS), self.impl)),
             entry.addr.eq(Mux(second, walk.ipa, step.req.addr)),
         ]
+
+    def _tags(self, m: Module) -> None:
+        """StreamWorld, VMID and ASID (reference 4.3). Entries of EL2 without E2H have no ASID."""
+        space, ste = self.space, self.step.ste
+        m.d.comb += [
+            space.el2.eq(el2(ste, self.impl)),
+            space.nested.eq(ste.Config[1]), space.asid.eq(Mux(self._el2, 0, self.step.cd.ASID)),
+            space.root.eq(Mux(self.half, KeptCD.address(self.step.cd, "TTB1"),
+                              KeptCD.address(self.step.cd, "TTB0"))),
+            self.half.eq(self.step.walk.half),
+            self.granule.eq(stage1_granule(self.step.cd, self.half, self.impl)),
+        ]
+        if self.impl.S2P:
+            m.d.comb += [
+                space.vmid.eq(Mux(space.el2, 0, ste.S2VMID)),
+                space.root2.eq(Mux(ste.Config[1], KeptSTE.address(ste, "S2TTB"), 0)),
+            ]
+
+    def _keep_leaf(self, m: Module, known, restriction: Value) -> None:
+        m.d.comb += [
+            known.accept.eq(pick(self._entry.word, S1Leaf.AF) & ~self.step.walk.kept),
+            known.content.word.eq(self._entry.word), known.content.restriction.eq(restriction),
+        ]
+
+    def _again(self, m: Module, phase: int) -> None:
+        """The kept leaf has gone, or memory must say whether it still forbids the access."""
+        m.d.comb += [self.step.next.phase.eq(phase), self.step.next.kept.eq(0),
+                     self.step.next.fresh.eq(1), self.step.action.eq(Action.AGAIN)]
 
     # ---- results ----
 
@@ -138,19 +182,33 @@ class WalkStep(wiring.Component):
         m.submodules.table_select = select = TableSelect(self.impl)
         m.d.comb += [
             select.addr.eq(step.req.addr), select.unpriv.eq(~self._pnu), select.cd.eq(step.cd),
-            select.el2.eq(self._el2), step.next.half.eq(select.half),
+            select.el2.eq(self._el2), self.half.eq(select.half), step.next.half.eq(select.half),
             step.next.level.eq(select.level), step.next.restriction.eq(0),
         ]
         with m.If(select.fault):
             self._fault(m, EventType.F_TRANSLATION)
+        with m.Elif(self.leaf1.hit & ~step.walk.fresh):
+            m.d.comb += [
+                step.next.kept.eq(1), step.next.level.eq(self.leaf1.level),
+                step.next.restriction.eq(self.leaf1.found.restriction),
+                step.next.phase.eq(Phase.S1), step.action.eq(Action.AGAIN),
+            ]
+        with m.Elif(self.table1.hit):
+            below_hit = bind(m, "below_hit", (self.table1.level + 1)[:2])
+            m.d.comb += [step.next.level.eq(below_hit),
+                         step.next.restriction.eq(self.table1.found.restriction)]
+            self._read_stage1(m, self.table1.found.base | geometry.index_offset(
+                step.req.addr, self.granule, below_hit))
         with m.Else():
             self._read_stage1(m, select.descriptor)
 
     def _stage1(self, m: Module) -> None:
         """The order of reference 4.6: abort, invalid, size, then at the leaf flag, permission."""
         step, entry = self.step, self._entry
-        m.d.comb += step.next.locked.eq(0)
-        with m.If(step.error):
+        m.d.comb += [step.next.locked.eq(0), step.next.kept.eq(0)]
+        with m.If(self._lost):
+            self._again(m, Phase.SELECT)
+        with m.Elif(step.error & ~step.walk.kept):
             self._fault(m, EventType.F_WALK_EABT, FaultClass.TT)
         with m.Elif(~entry.table & ~entry.leaf):
             self._fault(m, EventType.F_TRANSLATION)
@@ -158,7 +216,11 @@ class WalkStep(wiring.Component):
             self._fault(m, EventType.F_ADDR_SIZE)
         with m.Elif(entry.table):
             self._restrict(m)
-            m.d.comb += step.next.level.eq(step.walk.level + 1)
+            m.d.comb += [
+                step.next.level.eq(step.walk.level + 1), self.table1.accept.eq(1),
+                self.table1.content.base.eq(entry.base),
+                self.table1.content.restriction.eq(step.next.restriction),
+            ]
             self._read_stage1(m, entry.next)
         with m.Else():
             self._stage1_leaf(m)
@@ -194,8 +256,11 @@ class WalkStep(wiring.Component):
         access = (step.req.rnw, self._pnu, self._ind)
         dirty = ~allows(rights.perms, *access)
         now = bind(m, "dirty_now", dirty & (~step.ste.Config[1] | step.walk.commit))
+        self._keep_leaf(m, self.leaf1, step.walk.restriction)
         m.d.comb += step.next.owed.eq(dirty & ~now)
-        with m.If(unaccessed & ~cd.AFFD & ~cd.HA):
+        with m.If(step.walk.kept & dirty):
+            self._again(m, Phase.SELECT)
+        with m.Elif(unaccessed & ~cd.AFFD & ~cd.HA):
             self._fault(m, EventType.F_ACCESS)
         with m.Elif(~allows(rights.promoted, *access)):
             self._fault(m, EventType.F_PERMISSION)
@@ -241,20 +306,31 @@ class WalkStep(wiring.Component):
         ]
         with m.If(start.fault):
             self._fault2(m, EventType.F_TRANSLATION)
+        with m.Elif(self.leaf2.hit & ~step.walk.fresh):
+            m.d.comb += [step.next.kept.eq(1), step.next.level2.eq(self.leaf2.level),
+                         step.next.phase.eq(Phase.S2), step.action.eq(Action.AGAIN)]
+        with m.Elif(self.table2.hit):
+            below_hit = bind(m, "below_hit2", (self.table2.level + 1)[:2])
+            m.d.comb += step.next.level2.eq(below_hit)
+            self._read(m, self.table2.found.base | geometry.index_offset(
+                step.walk.ipa, self.granule2, below_hit), Phase.S2)
         with m.Else():
             self._read(m, start.descriptor, Phase.S2)
 
     def _stage2(self, m: Module) -> None:
         step, entry = self.step, self._entry
-        m.d.comb += step.next.locked.eq(0)
-        with m.If(step.error):
+        m.d.comb += [step.next.locked.eq(0), step.next.kept.eq(0)]
+        with m.If(self._lost):
+            self._again(m, Phase.S2START)
+        with m.Elif(step.error & ~step.walk.kept):
             self._fault2(m, EventType.F_WALK_EABT)
         with m.Elif(~entry.table & ~entry.leaf):
             self._fault2(m, EventType.F_TRANSLATION)
         with m.Elif(entry.too_big):
             self._fault2(m, EventType.F_ADDR_SIZE)
         with m.Elif(entry.table):
-            m.d.comb += step.next.level2.eq(step.walk.level2 + 1)
+            m.d.comb += [step.next.level2.eq(step.walk.level2 + 1), self.table2.accept.eq(1),
+                         self.table2.content.base.eq(entry.base)]
             self._read(m, entry.next, Phase.S2)
         with m.Else():
             self._stage2_leaf(m)
@@ -278,7 +354,13 @@ class WalkStep(wiring.Component):
         allowed = Mux(input_, allows(rights.promoted, *access),
                       structure & ~(ste.S2PTW & combine.device2))
         unaccessed = ~pick(entry.word, S2Leaf.AF)
-        with m.If(unaccessed & ~ste.S2AFFD & ~ste.S2HA):
+        self._keep_leaf(m, self.leaf2, Const(0))
+        # With what the leaf is now, not what it could become.
+        enough = Mux(input_, allows(rights.perms, *access) & ~walk.owed,
+                     Mux(walk.update, rights.perms.pw, 1))
+        with m.If(walk.kept & ~(allowed & enough)):
+            self._again(m, Phase.S2START)
+        with m.Elif(unaccessed & ~ste.S2AFFD & ~ste.S2HA):
             self._fault2(m, EventType.F_ACCESS)
         with m.Elif(~allowed):
             self._fault2(m, EventType.F_PERMISSION)

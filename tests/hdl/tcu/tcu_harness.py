@@ -62,6 +62,10 @@ class Machine:
     -------
     exclusive
         Memory knows exclusive accesses.
+    caches, leaves
+        Entries of each cache of configuration and tables, and of leaf descriptors.
+    reads
+        Addresses of the reads so far.
     lose, writes
         Every how many locked writes one loses (0: none); writes so far.
     """
@@ -69,6 +73,8 @@ class Machine:
     impl: Implementation = PRESETS["base"]
     memory: Words = field(default_factory=Words)
     walks: int = 1
+    caches: int = 0
+    leaves: int = 0
     latency: int = 1
     smmuen: int = 1
     strtab_base: int = 0
@@ -81,6 +87,7 @@ class Machine:
     exclusive: bool = True
     lose: int = 0
     writes: int = 0
+    reads: list[int] = field(default_factory=list)
     evtq_ready: bool = True
     running: bool = False
 
@@ -104,7 +111,9 @@ class Machine:
 
     def simulate(self, drive) -> None:
         """Runs `drive(ctx, dut, events)` beside memory and event sink until it returns."""
-        dut = Translator(SimpleNamespace(impl=self.impl, walks=self.walks))
+        dut = Translator(SimpleNamespace(
+            impl=self.impl, walks=self.walks, ste_entries=self.caches, cd_entries=self.caches,
+            walk_entries=self.caches, tlb_entries=self.leaves, ipa_entries=self.leaves))
         sim = Simulator(dut)
         sim.add_clock(1e-6)
         events: list[int] = []
@@ -145,6 +154,7 @@ class Machine:
                 if taken:
                     due.pop(0)
                 if valid:
+                    self.reads.append(read.addr)
                     due += [(cycle + self.latency, beat) for beat in self.beats(read)]
                 offered = bool(due) and due[0][0] <= cycle + 1
                 ctx.set(dut.mem.resp.valid, offered)
@@ -221,9 +231,9 @@ def finish(access: Access, response, events: list[int]) -> None:
     access.event = decode(events[0]) if events else None
 
 
-async def invalidate(ctx, dut) -> None:
-    """One Invalidation of everything of NS-EL1."""
-    ctx.set(dut.inv.payload, {"op": InvOp.TLBI_NSNH_ALL})
+async def invalidate(ctx, dut, op: InvOp = InvOp.TLBI_NSNH_ALL, **operands: int) -> None:
+    """One Invalidation, by default of everything of NS-EL1."""
+    ctx.set(dut.inv.payload, {"op": op, **operands})
     ctx.set(dut.inv.valid, 1)
     await ctx.tick().until(dut.inv.ready)
     ctx.set(dut.inv.valid, 0)
