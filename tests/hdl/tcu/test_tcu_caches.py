@@ -303,7 +303,8 @@ def test_blocks_are_kept_for_their_whole_size():
     put_leaf(it, it.ttb, VA + (1 << 30), page(0x4000_0000, level=2), level=2)
     inside = Access(VA + (1 << 30) + 0x12_3000)
     counts = reads(it, Access(VA + (1 << 30)), inside,
-                   inv(InvOp.TLBI_VAA, addr=VA + (1 << 30) + 0x1F_0000, leaf=1), Access(inside.addr))
+                   inv(InvOp.TLBI_VAA, addr=VA + (1 << 30) + 0x1F_0000, leaf=1),
+                   Access(inside.addr))
     assert counts == [STE + CD + 3, 0, 1]
     assert inside.pa == 0x4012_4000
 
