@@ -26,7 +26,7 @@ class Changes:
     def change(self) -> list[Command]:
         """Change one thing in memory; the commands that make it certain."""
         world, rng = self._world, self._rng
-        kind = rng.choices(("any", "leaf", "table", "cd", "ste", "asid"), (2, 5, 3, 2, 1, 2))[0]
+        kind = rng.choices(("any", "leaf", "table", "cd", "ste", "asid"), (1, 4, 4, 3, 1, 2))[0]
         if kind == "any" or not world.recent:
             return world.change()
         stream, context, half, leaf = rng.choice(world.recent)

@@ -272,6 +272,17 @@ class World:
 
     # ---- changes ----
 
+    def focus(self, accesses: list[Transaction]) -> None:
+        """Let changes concern what `accesses` use."""
+        found = [(stream, context, half, leaf)
+                 for stream in self.streams for context in stream.contexts
+                 for half in context.halves for leaf in half.leaves
+                 if any(txn.sid == stream.sid and (txn.ssid or 0) == context.ssid
+                        and not (txn.addr ^ leaf.iova) >> shift(half.g, leaf.level)
+                        for txn in accesses)]
+        if found:
+            self.recent = deque(found, self.recent.maxlen)
+
     def change(self) -> list[Command]:
         """Change one thing in memory; the commands that make it certain."""
         rng = self.rng

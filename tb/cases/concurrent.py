@@ -36,7 +36,7 @@ from tb.witness import observe
 
 ROUNDS = 5
 REQUESTS = 100  # per client and round
-PLACES = 20  # different accesses among them
+PLACES = 8  # different accesses among them
 DRAWS = 6  # until one of them translates
 CHANGES = 10  # per round, at most
 PAUSE = 120  # cycles between changes, at most
@@ -93,6 +93,7 @@ def _batch(env: Env, world: World, state: SmmuState) -> list[Request]:
     """Accesses to few places, so that caches have what changes. None writes to structures: a
     stream without translation could."""
     places = [_place(env, world, state) for _ in range(PLACES)]
+    world.focus(places)
     return [replace(request(env.rng.choice(places), env.rng), gap=env.rng.choice((0, 0, 9, 60)))
             for _ in range(REQUESTS)]
 
