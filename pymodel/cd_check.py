@@ -41,6 +41,7 @@ def _rows(rules: Rules, cd: CD, world: World, stalld: bool) -> Iterator[tuple[bo
     # 9
     yield impl.HTTU == HTTU.NONE and bool(cd.HA or cd.HD), "HA or HD without HTTU"
     yield impl.HTTU == HTTU.ACCESS and bool(cd.HD), "HD without HTTU of dirty state"
+    yield impl.HTTU == HTTU.TABLE and bool(cd.HAFT) and not cd.HA, "HAFT without HA"
     # 10
     yield not el2 and bool(cd.ASID >> impl.asid_bits), "ASID is wider than ASIDs are"
     # 11 to 13, for each half in use

@@ -83,6 +83,7 @@ def _stage2_rows(rules: Rules, ste: STE) -> Iterator[tuple[bool, str]]:
     # 14
     yield impl.HTTU == HTTU.NONE and bool(ste.S2HA or ste.S2HD), "S2HA or S2HD without HTTU"
     yield impl.HTTU == HTTU.ACCESS and bool(ste.S2HD), "S2HD without HTTU of dirty state"
+    yield (impl.HTTU == HTTU.TABLE and bool(ste.S2HAFT) and not ste.S2HA), "S2HAFT without S2HA"
     # 15
     g = TG0_SHIFT.get(ste.S2TG)
     if g is None or g not in rules.granules:

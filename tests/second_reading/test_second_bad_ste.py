@@ -118,6 +118,9 @@ ROWS = [
     ("14", {"HTTU": 1}, BOTH, {"S2HD": 1}, True),
     ("14", {"HTTU": 2}, BOTH, {"S2HA": 1, "S2HD": 1}, False),
     ("14", {"HTTU": 2}, BOTH, {"S2HD": 1}, False),
+    ("14", {"HTTU": 3}, S2, {"S2HAFT": 1}, True),
+    ("14", {"HTTU": 3}, S2, {"S2HAFT": 1, "S2HA": 1}, False),
+    ("14", {"HTTU": 2}, S2, {"S2HAFT": 1}, False),
     # 15: granule
     ("15", {}, S2, {"S2TG": 3}, True),
     ("15", {}, BOTH, {"S2TG": 3}, True),
