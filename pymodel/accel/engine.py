@@ -11,7 +11,6 @@ from spec.sec import (
     AddressType,
     Auth,
     Cipher,
-    DoneFlag,
     ErrorType,
     Scene,
 )
@@ -54,7 +53,3 @@ def run(dma: Dma, ssid: int | None, bd: BD3) -> Task[ErrorType]:
             return ErrorType.DATA_WRITE
     return ErrorType.OK
 
-
-def result_words(error: ErrorType) -> BD3:
-    """A BD with only the fields that the device writes back."""
-    return BD3.make(done=1, error_type=error, flag=0 if error else DoneFlag.CIPHER)

@@ -128,7 +128,7 @@ class QueueManager:
         # 3. Write the result into the SQE; only its last bytes.
         if not queue.sq_open:
             return
-        words = engine.result_words(error).to_bytes()
+        words = BD3.status(error).to_bytes()
         yield from self._put(address + STATUS_OFFSET,
                              words[STATUS_OFFSET:STATUS_OFFSET + STATUS_BYTES])
         # 4. CQE, then the event if the CQ is armed.

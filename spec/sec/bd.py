@@ -1,14 +1,38 @@
-"""SEC buffer descriptor type 3, the SQE of the SEC engine (qm.md 3.8)."""
+"""SEC buffer descriptor type 3, the SQE of the SEC engine (qm.md 3.8).
+
+A BD with cipher COPY is for the data mover, an engine of our own: its `c_mode` is an `Operation`.
+
+What is wrong with a BD is reported by the lowest `ErrorType` that applies; only then does the job
+touch memory. Fields without a meaning for the job are ignored: the destination type where nothing
+is written, source type where nothing is read, key and IV where none is used, `c_alg` and
+`c_key_len` of the data mover.
+
+Data: the source is `c_len` bytes at `data_src_addr`, after `cipher_src_offset` bytes that are
+skipped. The destination is at `data_dst_addr` with `de` 1; with `de` 0 it is where the source is
+(or would be), offset included.
+
+Lists (qm.md 3.7): an address of type SGL is that of the first list. Entries 0 to
+`entry_sum_in_sgl` - 1, then the list at `next_dma`, until skipped and moved bytes are reached. What
+is reached before that and is not 64-byte aligned, null, without entries, or an entry with a null
+buffer or a length of 0, ends the job with `ErrorType.SGL`.
+
+Results: `result` (bytes 116 to 123) is the value of SUM and CRC32C, zero-extended; of a job that a
+failed access ended (`ErrorType` from DATA_READ on) the address of one access of that kind which
+failed, 16-byte aligned; 0 of every other job.
+"""
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Self
 
 from spec.fields import Field, Structure
 
 BD3_TYPE = 3
 STATUS_OFFSET = 112   # the device writes back bytes 112 to 127 only
 STATUS_BYTES = 16
+RESULT_OFFSET = 116
+RESULT_BYTES = 8
 CIPHER_LENGTH_MAX = 0xFF_FE00
 AES_BLOCK = 16
 IV_BYTES = 16
@@ -44,6 +68,21 @@ class Mode(IntEnum):
     GCM = 6
     XTS = 7
     CBC_CTS = 9
+
+
+class Operation(IntEnum):
+    """BD3.c_mode with cipher COPY. Words are little-endian."""
+
+    COPY = 0
+    FILL = 1      # no source; the 8 bytes of c_ivin_addr again and again
+    RAND48 = 2    # no source; rand48 from the seed c_ivin_addr[47:0]: 4 bytes a step, X[47:16]
+    SUM = 3       # no destination; sum of 8-byte words modulo 2^64, the last zero-padded
+    CRC32C = 4    # no destination; Castagnoli, reflected, initial value and final xor all ones
+
+
+RAND48_MULTIPLIER = 0x5_DEEC_E66D
+RAND48_INCREMENT = 0xB
+RAND48_BITS = 48
 
 
 class KeyLength(IntEnum):
@@ -120,9 +159,9 @@ class ErrorType(IntEnum):
     MODE = 0x06
     KEY_LENGTH = 0x07
     LENGTH = 0x08          # 0, above the maximum, or not whole blocks where the mode needs them
-    ADDRESS_TYPE = 0x09
-    SGL = 0x0A             # the list ends before the length, or has a null buffer
-    DATA_READ = 0x10       # aborted by the bus or the SMMU
+    ADDRESS_TYPE = 0x09    # of what the job uses; only FLAT and SGL exist
+    SGL = 0x0A             # the list ends before the length, or is malformed
+    DATA_READ = 0x10       # aborted by the bus or the SMMU: `result` says where
     DATA_WRITE = 0x11
     KEY_READ = 0x12
     IV_READ = 0x13
@@ -147,7 +186,7 @@ class BD3(Structure):
     c_icv_len = Field(41, 36)
     c_width = Field(44, 42)
     c_key_len = Field(47, 45, enum=KeyLength)
-    c_mode = Field(51, 48, enum=Mode)
+    c_mode = Field(51, 48, enum=Mode, doc="cipher COPY: Operation")
     c_alg = Field(55, 52, enum=Algorithm)
     nonce_len = Field(59, 56)
     huk = Field(60)
@@ -193,3 +232,14 @@ class BD3(Structure):
     mac_i = Field(63, 32, dw=14)
     checksum = Field(31, 0, dw=15)
     counter = Field(63, 32, dw=15)
+
+    @property
+    def result(self) -> int:
+        """Value or address that the device returned: `mac_i` and `checksum` as one number."""
+        return self.mac_i | self.checksum << 32
+
+    @classmethod
+    def status(cls, error: int, result: int = 0) -> Self:
+        """A BD with only the fields that the device writes back."""
+        return cls.make(done=1, error_type=error, flag=0 if error else DoneFlag.CIPHER,
+                        mac_i=result & 0xFFFF_FFFF, checksum=result >> 32)

@@ -197,9 +197,12 @@ class _AlgorithmsLow(Register):
     others = Field(31, 4)
 
 
+_AES = _AlgorithmsLow.pack(ecb_aes=1, cbc_aes=1, ctr_aes=1)
+
+
 class DRV_ALG_LOW_CAP(_AlgorithmsLow):
     OFFSET = 0x3144
-    RESET = 1
+    RESET = _AES
     DOC = "Algorithms that the kernel registers"
 
 
@@ -209,7 +212,7 @@ class DRV_ALG_HIGH_CAP(_SecCap):
 
 class DEV_ALG_LOW_CAP(_AlgorithmsLow):
     OFFSET = 0x314C
-    RESET = 1
+    RESET = _AES
     DOC = "Algorithms that the device has"
 
 
@@ -219,7 +222,7 @@ class DEV_ALG_HIGH_CAP(_SecCap):
 
 class CORE1_ALG_LOW_CAP(_SecCap):
     OFFSET = 0x3154
-    RESET = 1
+    RESET = _AES
 
 
 class CORE1_ALG_HIGH_CAP(_SecCap):

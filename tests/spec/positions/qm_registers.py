@@ -316,8 +316,8 @@ SEC = """
 0x3154 CORE1_ALG_LOW_CAP 32 RO reset=?
     31:0  VALUE
 
-0x3144 DRV_ALG_LOW_CAP 32 RO reset=1        # 1.5: ecb(aes) only
-0x314c DEV_ALG_LOW_CAP 32 RO reset=1
+0x3144 DRV_ALG_LOW_CAP 32 RO reset=?        # our own engine
+0x314c DEV_ALG_LOW_CAP 32 RO reset=?
     0     ecb_aes
     1     cbc_aes
     2     ctr_aes
@@ -332,11 +332,13 @@ LAYOUTS = {
     "spec.sec.registers": SEC,
 }
 
-# Capabilities that say what our accelerator is: one core, ecb(aes)
+# Capabilities that say what our accelerator is: one core; ecb, cbc and ctr of AES (6.2)
 OUR_ENGINE = {
     "CORE_INFO_CAP": {"CORES_PER_CLUSTER": 1, "CORES": 1, "CORE_TYPES": 1, "CLUSTERS": 1},
     "CORE_EN_CAP": {"VALUE": 1},
-    "CORE1_ALG_LOW_CAP": {"VALUE": 1},
+    "CORE1_ALG_LOW_CAP": {"VALUE": 0b111},
+    "DRV_ALG_LOW_CAP": {"ecb_aes": 1, "cbc_aes": 1, "ctr_aes": 1, "xts_aes": 0, "others": 0},
+    "DEV_ALG_LOW_CAP": {"ecb_aes": 1, "cbc_aes": 1, "ctr_aes": 1, "xts_aes": 0, "others": 0},
 }
 
 # Offsets the reference names that must stay unimplemented: they read 0 and ignore writes (1.2)

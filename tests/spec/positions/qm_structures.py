@@ -165,6 +165,7 @@ ENUMS = {
     "Cipher": "NONE=0 ENCRYPT=1 DECRYPT=2 COPY=3",
     "Algorithm": "DES=0 DES3=1 AES=2 SM4=3",
     "Mode": "ECB=0 CBC=1 CFB=2 OFB=3 CTR=4 CCM=5 GCM=6 XTS=7 CBC_CTS=9",
+    "Operation": "COPY=0 FILL=1 RAND48=2 SUM=3 CRC32C=4",   # ours: cipher 3, in the mode field
     "KeyLength": "AES128=0 AES192=1 AES256=2",
     "AddressType": "FLAT=0 SGL=1 PRP=2",
     "Scene": "NONE=0 IPSEC=1 STREAM=7 PBKDF2=8",
@@ -193,6 +194,11 @@ CONSTANTS = {
     "BD3_TYPE": 3,
     "STATUS_OFFSET": 112,               # only bytes 112 to 127 are written back
     "STATUS_BYTES": 16,
+    "RESULT_OFFSET": 116,               # ours: mac_i and checksum as one number
+    "RESULT_BYTES": 8,
+    "RAND48_MULTIPLIER": 25214903917,
+    "RAND48_INCREMENT": 11,
+    "RAND48_BITS": 48,
     "CIPHER_LENGTH_MAX": 0xFFFE00,
     "AES_BLOCK": 16,
     "IV_BYTES": 16,
