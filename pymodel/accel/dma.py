@@ -20,7 +20,17 @@ Task = Generator[Transaction | Condition, Result | None, T]
 
 
 class AccessError(Exception):
-    """An access of the accelerator that was answered with an error."""
+    """An access of the accelerator that was answered with an error.
+
+    Members
+    -------
+    address : int
+        Its first byte, as the accelerator named it.
+    """
+
+    def __init__(self, address: int) -> None:
+        super().__init__(f"no access at {address:#x}")
+        self.address = address
 
 
 class Tasks(Observer):
@@ -79,24 +89,24 @@ class Dma:
     def read(self, ssid: int | None, address: int, size: int) -> Task[bytes]:
         """The bytes; AccessError if any of them cannot be read."""
         out = b""
-        for at, take in _pieces(address, size):
+        for at, take in pieces(address, size):
             pa = yield from self._translate(ssid, at, take, write=False)
             try:
                 out += bytes(take) if pa is None else self.memory.read(pa, take)
             except BusError:
-                raise AccessError from None
+                raise AccessError(at) from None
         return out
 
     def write(self, ssid: int | None, address: int, data: bytes) -> Task[None]:
         """AccessError at the first page that cannot be written; earlier ones are."""
-        for at, take in _pieces(address, len(data)):
+        for at, take in pieces(address, len(data)):
             pa = yield from self._translate(ssid, at, take, write=True)
             piece, data = data[:take], data[take:]
             if pa is not None:
                 try:
                     self.memory.write(pa, piece)
                 except BusError:
-                    raise AccessError from None
+                    raise AccessError(at) from None
 
     def _translate(self, ssid: int | None, address: int, size: int, *,
                    write: bool) -> Task[int | None]:
@@ -110,11 +120,11 @@ class Dma:
             assert ended is not None
             result = ended
         if result.ending is Ending.ABORT:
-            raise AccessError
+            raise AccessError(address)
         return None if result.ending is Ending.RAZWI else result.pa
 
 
-def _pieces(address: int, size: int) -> list[tuple[int, int]]:
+def pieces(address: int, size: int) -> list[tuple[int, int]]:
     """(address, size) of the parts of an access that lie in one page each."""
     out = []
     while size:

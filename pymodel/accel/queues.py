@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pymodel.accel import engine
 from pymodel.accel.dma import AccessError, Dma, Task
 from pymodel.accel.events import Abnormal, EventQueue
+from pymodel.accel.lane import Ended, Lane
 from spec.qm import (
     ABNORMAL_INT_SOURCE,
     CQC,
@@ -122,13 +122,13 @@ class QueueManager:
             bd = BD3.from_bytes((yield from self._dma.read(None, address, SQE_BYTES)))
         except AccessError:
             self._abnormal.raise_(ABNORMAL_INT_SOURCE.axi_rresp.mask)
-            error = ErrorType.BD_FETCH
+            ended = Ended(ErrorType.BD_FETCH)
         else:
-            error = yield from engine.run(self._dma, ssid, bd)
+            ended = yield from Lane(self._dma, ssid, bd).run()
         # 3. Write the result into the SQE; only its last bytes.
         if not queue.sq_open:
             return
-        words = BD3.status(error).to_bytes()
+        words = BD3.status(ended.error, ended.result).to_bytes()
         yield from self._put(address + STATUS_OFFSET,
                              words[STATUS_OFFSET:STATUS_OFFSET + STATUS_BYTES])
         # 4. CQE, then the event if the CQ is armed.

@@ -256,7 +256,7 @@ async def bad_descriptors_and_failed_accesses(b: Bench) -> None:
             (ErrorType.SCENE, good.replace(scene=7)),
             (ErrorType.CIPHER, good.replace(cipher=0)),
             (ErrorType.LENGTH, good.replace(c_len=0)),
-            (ErrorType.ADDRESS_TYPE, good.replace(src_addr_type=1)),
+            (ErrorType.ADDRESS_TYPE, good.replace(src_addr_type=2)),
             (ErrorType.DATA_READ, copy_bd(poison - 700, DATA + 0x3000, 2000)),
             (ErrorType.DATA_WRITE, copy_bd(DATA, poison - 700, 2000)),
             (ErrorType.OK, good)):

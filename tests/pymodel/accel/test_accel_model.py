@@ -3,9 +3,12 @@
 import pytest
 
 from tests.accel.cases import CASES
+from tests.accel.engine_cases import ENGINE_CASES
 from tests.pymodel.accel.bench import Bench
 
+ALL = CASES | ENGINE_CASES
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.__name__)
 def test_case(case):
-    Bench(depth=CASES[case]).run(case)
+    Bench(depth=ALL[case]).run(case)
