@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from driver.accel import jobs
 from driver.bus import Region
 from spec.qm import (
     BAR4_BASE,
@@ -17,7 +18,7 @@ from spec.qm import (
     MailboxCommand,
     doorbell_offset,
 )
-from spec.sec import BD3, BD3_TYPE, Cipher, ErrorType
+from spec.sec import BD3, ErrorType
 
 if TYPE_CHECKING:
     from driver.accel.qm import QmDriver
@@ -25,10 +26,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Completion:
-    """A finished job: the tag it was sent with, and how it went."""
+    """A finished job: the tag it was sent with, and how it went.
+
+    Members
+    -------
+    result
+        What the device returned: a sum, a CRC; after a failed access the address of one that
+        failed; else 0.
+    """
 
     tag: int
     error: ErrorType
+    result: int = 0
+
+    @property
+    def fault(self) -> int | None:
+        """A 16-byte aligned address that could not be reached; None if that is not the reason."""
+        return self.result if self.error >= ErrorType.DATA_READ else None
 
 
 class QueueFull(Exception):
@@ -80,9 +94,7 @@ class Queue:
 
     async def copy(self, source: int, target: int, size: int, tag: int) -> None:
         """Send a job: copy `size` bytes between two addresses of this queue's address space."""
-        await self.send(BD3.make(
-            type=BD3_TYPE, cipher=Cipher.COPY, de=1, tag=tag, data_src_addr=source,
-            data_dst_addr=target, c_len=size))
+        await self.send(jobs.copy(source, target, size, tag))
 
     async def send(self, job: BD3) -> None:
         """Put a descriptor into the ring and ring the doorbell. `QueueFull` if there is no slot."""
@@ -103,7 +115,7 @@ class Queue:
                 break
             job = self._sq + SQE_BYTES * entry.sq_head
             result = BD3.from_bytes(self._bus.memory.read(job, SQE_BYTES))
-            done.append(Completion(result.tag, ErrorType(result.error_type)))
+            done.append(Completion(result.tag, ErrorType(result.error_type), result.result))
             self._head += 1
             self._used -= 1
             if self._head == self.depth:
