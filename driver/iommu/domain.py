@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from driver.iommu.asids import NO_ASID, AsidPool
-from driver.iommu.faults import FaultService
+from driver.iommu.faults import Fault, FaultService
 from driver.iommu.ids import IdAllocator
 from driver.iommu.pagetable import BITS, GRANULE, PageTable, Prot
 from driver.smmu.cdtab import ContextTable
@@ -22,6 +22,7 @@ MANY = 64  # pages from which the whole address space is invalidated instead of 
 TG0 = {12: TG0Code.G4K, 14: TG0Code.G16K, 16: TG0Code.G64K}
 
 Handler = Callable[[int, bool], Awaitable[bool]]
+Sink = Callable[[Fault], None]
 
 
 class Iommu:
@@ -44,10 +45,12 @@ class Iommu:
         self.streams: dict[int, Stream] = {}
         self.faults = FaultService(self)
 
-    def domain(self, *, granule: int = GRANULE, handler: Handler | None = None) -> Domain:
+    def domain(self, *, granule: int = GRANULE, handler: Handler | None = None,
+               sink: Sink | None = None) -> Domain:
         """A new, empty address space. With a `handler`, transactions that fault wait until it has
-        said whether to try again (True) or to abort."""
-        return Domain(self, granule, handler)
+        said whether to try again (True) or to abort; with a `sink`, which is told of them, until
+        somebody answers the fault."""
+        return Domain(self, granule, handler, sink)
 
 
 class Domain:
@@ -59,17 +62,20 @@ class Domain:
         0 while it is attached nowhere or parked.
     handler
         Answers stalled faults: (address, write) to whether to try again.
+    sink
+        Takes stalled faults to answer them later.
     """
 
-    def __init__(self, iommu: Iommu, granule: int, handler: Handler | None) -> None:
+    def __init__(self, iommu: Iommu, granule: int, handler: Handler | None,
+                 sink: Sink | None) -> None:
         if granule not in iommu.smmu.impl.granules:
             raise ValueError(f"no granule of 2^{granule} bytes")
         self._iommu = iommu
         self.asid = NO_ASID
-        self.handler = handler
+        self.handler, self.sink = handler, sink
         model = iommu.smmu.impl.STALL_MODEL
         self._must_stall = model == StallModel.STALL
-        self.stalls = self._must_stall or handler is not None
+        self.stalls = self._must_stall or handler is not None or sink is not None
         if self.stalls and model == StallModel.TERMINATE:
             raise ValueError("faults cannot be handled: this SMMU does not stall")
         self.table = PageTable(iommu.smmu.bus, granule)
@@ -176,6 +182,11 @@ class Stream:
     async def open(cls, iommu: Iommu, sid: int, log2_pasids: int) -> Stream:
         """Take over StreamID `sid`, with room for 2^`log2_pasids` address spaces."""
         return cls(iommu, sid, await iommu.smmu.attach_contexts(sid, log2_pasids))
+
+    @property
+    def pasid_limit(self) -> int:
+        """PASIDs are below it."""
+        return 1 << self._table.log2size
 
     def domain(self, pasid: int) -> Domain | None:
         """What a PASID reaches."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from driver.iommu.domain import Domain
+from driver.iommu.faults import Fault
 from driver.vfio import uapi
 from driver.vfio.chain import answer, argsz_of, chain
 from driver.vfio.irqs import IrqIndex, Irqs
@@ -37,20 +38,29 @@ class Device(ABC):
         In order of their indices.
     mediated
         Whether it is a part of a device that others have parts of.
+    needs_domain
+        Whether there is nothing to access before `start`.
+    pasid_limit
+        PASIDs below it are its owner's to choose; 0: none are.
     opened
         Whether a program has it open, in whatever way.
+    started
+        Whether memory is reached through a domain: between `start` and `stop`.
     """
 
     mediated = False
+    needs_domain = True
+    pasid_limit = 0
     opened = False
+    started = False
     name: str
     flags: DeviceFlag
     regions: list[Region]
     irqs: Irqs
 
-    async def open(self, domain: Domain, closed: Callable[[], None]) -> DeviceFile:
-        """Give the device to a program whose memory is reached through `domain`. EBUSY if it is
-        open."""
+    async def open(self, domain: Domain | None, closed: Callable[[], None]) -> DeviceFile:
+        """Give the device to a program whose memory is reached through `domain` (None: without an
+        IOMMU). EBUSY if it is open."""
         file = DeviceFile(self, closed)
         try:
             await self.start(domain)
@@ -59,13 +69,16 @@ class Device(ABC):
             raise
         return file
 
-    def released(self) -> None:
-        """The program has closed it."""
+    async def release(self) -> None:
+        """The program has closed it: take everything back, in the middle of whatever it does."""
+        if self.started:
+            await self.stop()
+        self.irqs.close()
         self.opened = False
 
     @abstractmethod
-    async def start(self, domain: Domain) -> None:
-        """Make the device ready for its new owner."""
+    async def start(self, domain: Domain | None) -> None:
+        """Reach memory through a domain."""
 
     @abstractmethod
     async def move(self, domain: Domain) -> None:
@@ -73,7 +86,23 @@ class Device(ABC):
 
     @abstractmethod
     async def stop(self) -> None:
-        """Take everything back, in the middle of whatever it does."""
+        """Reach no memory any more, in the middle of whatever it does."""
+
+    def pasid_of(self, fault: Fault) -> int | None:
+        """The owner's PASID (0: none) of a transaction of this device; None: of another one."""
+        return None
+
+    async def attach_pasid(self, pasid: int, domain: Domain) -> None:
+        """Let the device reach `domain` with this PASID, which nothing is attached to."""
+        raise fail(errno.EOPNOTSUPP, f"{self.name} has no PASIDs of its owner")
+
+    async def replace_pasid(self, pasid: int, domain: Domain) -> None:
+        """Let it reach another domain with this PASID."""
+        raise fail(errno.EOPNOTSUPP, f"{self.name} has no PASIDs of its owner")
+
+    async def detach_pasid(self, pasid: int) -> None:
+        """Let it reach nothing with this PASID; returns when nothing of it is in flight."""
+        raise fail(errno.EOPNOTSUPP, f"{self.name} has no PASIDs of its owner")
 
     @abstractmethod
     async def reset(self) -> None:
@@ -139,9 +168,7 @@ class DeviceFile:
         """Give the device back."""
         if self.open:
             self.open = False
-            await self._device.stop()
-            self._device.irqs.close()
-            self._device.released()
+            await self._device.release()
             self._closed()
 
     def _info(self, argument: bytearray) -> None:

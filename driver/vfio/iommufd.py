@@ -1,137 +1,171 @@
-"""iommufd: address spaces by number, and devices that are bound to them (vfio.md 2)."""
+"""iommufd: address spaces, page tables, fault queues and devices by number (vfio.md 2)."""
 
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field
+from typing import TypeVar
 
-from driver.iommu.domain import Domain, Iommu
+from driver.iommu.domain import Iommu
 from driver.iommu.mm import Mm
-from driver.iommu.pagetable import BITS, Prot
-from driver.vfio.iommufd_uapi import IoasAlloc, IoasMap, IoasMapFlag, IoasUnmap, IommufdIoctl
+from driver.iommu.pagetable import GRANULE
+from driver.vfio import hwpt
+from driver.vfio import iommufd_uapi as uapi
+from driver.vfio.device import Device
+from driver.vfio.fault_queue import FaultQueue
+from driver.vfio.hwpt import BoundDevice, Hwpt
+from driver.vfio.ioas import Access, Ioas
+from driver.vfio.iommufd_uapi import HwptFlag, IommufdIoctl
 from driver.vfio.packed import fail
-from driver.vfio.uapi import U64_MAX
 
-
-@dataclass
-class Area:
-    """One map."""
-
-    iova: int
-    size: int
-    pages: list[int]
-
-    @property
-    def end(self) -> int:
-        return self.iova + self.size
-
-
-@dataclass
-class Ioas:
-    """One I/O address space."""
-
-    domain: Domain
-    areas: list[Area] = field(default_factory=list)
-
-    def overlapping(self, iova: int, size: int) -> list[Area]:
-        """What lies at least partly in a range."""
-        return [area for area in self.areas if area.iova < iova + size and iova < area.end]
+Object = Ioas | Hwpt | FaultQueue | BoundDevice
+T = TypeVar("T", Ioas, Hwpt, FaultQueue, BoundDevice)
 
 
 class Iommufd:
-    """An open /dev/iommu of the program with memory `mm`."""
+    """An open /dev/iommu of the program with memory `mm`.
+
+    Members
+    -------
+    files
+        Fault queues by the descriptors that FAULT_QUEUE_ALLOC gave.
+    """
 
     def __init__(self, iommu: Iommu, mm: Mm) -> None:
         self._iommu, self._mm = iommu, mm
-        self._ioas: dict[int, Ioas] = {}
+        self._objects: dict[int, Object] = {}
+        self._automatic: dict[int, Hwpt] = {}  # by number of the address space
         self._next = 1
+        self.files: dict[int, FaultQueue] = {}
 
     async def ioctl(self, number: int, argument: bytearray) -> int:
-        """IOAS_ALLOC, IOAS_MAP (at a fixed IOVA) or IOAS_UNMAP, answered in place. ENOTTY: another
-        one."""
+        """One ioctl, answered in place. ENOTTY: unknown. EOPNOTSUPP: known, not offered here.
+        ENOENT: no such object."""
         if number == IommufdIoctl.IOAS_ALLOC:
             self._alloc(argument)
         elif number == IommufdIoctl.IOAS_MAP:
-            self._map(argument)
+            self.find(Ioas, uapi.IoasMap.receive(argument).ioas_id).map(argument)
         elif number == IommufdIoctl.IOAS_UNMAP:
-            await self._unmap(argument)
+            await self.find(Ioas, uapi.IoasUnmap.receive(argument).ioas_id).unmap(argument)
+        elif number == IommufdIoctl.HWPT_ALLOC:
+            self._hwpt_alloc(argument)
+        elif number == IommufdIoctl.FAULT_QUEUE_ALLOC:
+            self._fault_alloc(argument)
+        elif number == IommufdIoctl.GET_HW_INFO:
+            self._hw_info(argument)
+        elif number == IommufdIoctl.DESTROY:
+            await self._destroy(uapi.Destroy.receive(argument).id)
         else:
-            raise fail(errno.ENOTTY, f"ioctl {number:#x}")
+            known = number in tuple(IommufdIoctl)
+            raise fail(errno.EOPNOTSUPP if known else errno.ENOTTY, f"ioctl {number:#x}")
         return 0
 
-    def new_id(self) -> int:
-        """A number for an object."""
+    def bind(self, device: Device) -> BoundDevice:
+        """A device comes in."""
+        bound = BoundDevice(device, self._next)
+        self._add(bound)
+        return bound
+
+    async def unbind(self, bound: BoundDevice) -> None:
+        """A device that has been taken back goes."""
+        await bound.released()
+        del self._objects[bound.id]
+
+    def table(self, number: int) -> Hwpt:
+        """The page table with a number; for that of an address space, one that is made of it and
+        ends with the last device. ENOENT if it is neither."""
+        found = self._objects.get(number)
+        if isinstance(found, Hwpt):
+            return found
+        ioas = self.find(Ioas, number)
+        table = self._automatic.get(number)
+        if table is None or not table.bound:
+            table = hwpt.make(self._iommu, ioas, HwptFlag(0), automatic=True)
+            self._automatic[number] = table
+        return table
+
+    def access(self, ioas: int) -> Access:
+        """A kernel driver's own use of an address space."""
+        return Access(self.find(Ioas, ioas))
+
+    def find(self, kind: type[T], number: int) -> T:
+        """The object with a number; ENOENT if there is none, or of another kind."""
+        found = self._objects.get(number)
+        if not isinstance(found, kind):
+            raise fail(errno.ENOENT, f"{kind.__name__} {number}")
+        return found
+
+    async def close(self) -> None:
+        """End everything; no device may be bound."""
+        for kind in (Hwpt, Ioas, FaultQueue):
+            for found in [o for o in self._objects.values() if isinstance(o, kind)]:
+                await found.close()
+        self._objects.clear()
+        self.files.clear()
+
+    def _add(self, found: Object) -> int:
+        self._objects[self._next] = found
         self._next += 1
         return self._next - 1
 
-    def domain(self, ioas: int) -> Domain:
-        """The domain of an address space; ENOENT if there is none."""
-        return self._find(ioas).domain
-
-    async def close(self) -> None:
-        """End all address spaces; no device may be attached."""
-        for ioas in self._ioas.values():
-            for area in list(ioas.areas):
-                await self._remove(ioas, area)
-            ioas.domain.close()
-        self._ioas.clear()
-
     def _alloc(self, argument: bytearray) -> None:
-        request = IoasAlloc.receive(argument)
+        request = uapi.IoasAlloc.receive(argument)
         if request.flags:
             raise fail(errno.EOPNOTSUPP, f"flags {request.flags:#x}")
-        number = self.new_id()
-        self._ioas[number] = Ioas(self._iommu.domain())
+        number = self._add(Ioas(self._mm, 1 << GRANULE))
         argument[:request.size()] = request.change(out_ioas_id=number).encode()
 
-    def _map(self, argument: bytearray) -> None:
-        request = IoasMap.receive(argument)
-        flags, iova, length = request.flags, request.iova, request.length
-        access = IoasMapFlag.WRITEABLE | IoasMapFlag.READABLE
-        if flags & ~int(access | IoasMapFlag.FIXED_IOVA) or request.reserved:
+    def _hwpt_alloc(self, argument: bytearray) -> None:
+        request = uapi.HwptAlloc.receive(argument)
+        flags = request.flags
+        if flags & ~int(HwptFlag.FAULT | HwptFlag.PASID) or request.reserved or request.reserved2:
             raise fail(errno.EOPNOTSUPP, f"flags {flags:#x}")
-        if not flags & IoasMapFlag.FIXED_IOVA or not flags & access:
-            raise fail(errno.EINVAL, "a fixed IOVA and an access are needed")
-        ioas = self._find(request.ioas_id)
-        if max(iova, request.user_va) + length - 1 > U64_MAX:
-            raise fail(errno.EOVERFLOW, "wraps around")
-        page = ioas.domain.table.page
-        if (iova | length | request.user_va) % page or not length:
-            raise fail(errno.EINVAL, "misaligned or empty")
-        if iova + length > 1 << BITS:
-            raise fail(errno.EINVAL, "reserved: beyond what the IOMMU translates")
-        if ioas.overlapping(iova, length):
-            raise fail(errno.EEXIST, f"{iova:#x} is mapped")
-        prot = Prot.READ | (Prot.WRITE if flags & IoasMapFlag.WRITEABLE else Prot(0))
-        pages = self._mm.pin(request.user_va, length, bool(prot & Prot.WRITE))
-        for n, physical in enumerate(pages):
-            ioas.domain.map(iova + n * page, physical, page, prot)
-        ioas.areas.append(Area(iova, length, pages))
+        if request.data_type != uapi.DataType.NONE or request.data_len:
+            raise fail(errno.EOPNOTSUPP, f"data of type {request.data_type}")
+        bound = self.find(BoundDevice, request.dev_id)
+        faults = None
+        if flags & HwptFlag.FAULT:
+            faults = self.find(FaultQueue, request.fault_id)
+            if not self._iommu.smmu.impl.stalls:
+                raise fail(errno.EOPNOTSUPP, "this SMMU does not stall")
+        if flags & HwptFlag.PASID and not bound.device.pasid_limit:
+            raise fail(errno.EOPNOTSUPP, f"{bound.device.name} has no PASIDs of its owner")
+        table = hwpt.make(self._iommu, self.find(Ioas, request.pt_id), HwptFlag(flags), faults)
+        argument[:request.size()] = request.change(out_hwpt_id=self._add(table)).encode()
 
-    async def _unmap(self, argument: bytearray) -> None:
-        request = IoasUnmap.receive(argument)
-        ioas = self._find(request.ioas_id)
-        everything = request.iova == 0 and request.length == U64_MAX
-        if not everything and request.iova + request.length - 1 > U64_MAX:
-            raise fail(errno.EOVERFLOW, "wraps around")
-        if not request.length:
-            raise fail(errno.EINVAL, "empty")
-        found = ioas.overlapping(request.iova, request.length)
-        if not everything and (not found or any(
-                area.iova < request.iova or area.end > request.iova + request.length
-                for area in found)):
-            raise fail(errno.ENOENT, "nothing is mapped there, or an area would be split")
-        for area in found:
-            await self._remove(ioas, area)
-        done = request.change(length=sum(area.size for area in found))
-        argument[:request.size()] = done.encode()
+    def _fault_alloc(self, argument: bytearray) -> None:
+        request = uapi.FaultAlloc.receive(argument)
+        if request.flags:
+            raise fail(errno.EOPNOTSUPP, f"flags {request.flags:#x}")
+        queue = FaultQueue()
+        self.files[queue.fd] = queue
+        argument[:request.size()] = request.change(
+            out_fault_id=self._add(queue), out_fault_fd=queue.fd).encode()
 
-    async def _remove(self, ioas: Ioas, area: Area) -> None:
-        await ioas.domain.unmap(area.iova, area.size)
-        self._mm.unpin(area.pages)
-        ioas.areas.remove(area)
+    def _hw_info(self, argument: bytearray) -> None:
+        """What is not asked for is cut, what is not there is written as 0."""
+        request = uapi.HwInfo.receive(argument)
+        if request.flags:
+            raise fail(errno.EOPNOTSUPP, f"flags {request.flags:#x}")
+        bound, impl = self.find(BoundDevice, request.dev_id), self._iommu.smmu.impl
+        info = uapi.ArmSmmuInfo(idr0=impl.idr0, idr1=impl.idr1, idr3=impl.idr3, idr5=impl.idr5,
+                                iidr=impl.iidr, aidr=impl.aidr).encode()
+        if request.data_len:
+            room = request.data_len
+            self._mm.write(request.data_uptr, info[:room].ljust(room, b"\0"))
+        width = max(0, bound.device.pasid_limit.bit_length() - 1)
+        argument[:request.size()] = request.change(
+            data_len=len(info), out_data_type=uapi.HwInfoType.ARM_SMMUV3,
+            out_max_pasid_log2=width, out_capabilities=0).encode()
 
-    def _find(self, ioas: int) -> Ioas:
-        if ioas not in self._ioas:
-            raise fail(errno.ENOENT, f"address space {ioas}")
-        return self._ioas[ioas]
+    async def _destroy(self, number: int) -> None:
+        """EBUSY: something uses it."""
+        found = self._objects.get(number)
+        if found is None:
+            raise fail(errno.ENOENT, f"object {number}")
+        if isinstance(found, BoundDevice) or (
+                bool(found.bound) if isinstance(found, Hwpt) else found.users):
+            raise fail(errno.EBUSY, f"object {number}")
+        if isinstance(found, FaultQueue):
+            del self.files[found.fd]
+        await found.close()
+        del self._objects[number]

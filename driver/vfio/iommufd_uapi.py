@@ -1,4 +1,8 @@
-"""Numbers and structures of iommufd (vfio.md 2)."""
+"""Numbers and structures of iommufd (vfio.md 2).
+
+vfio.md gives the ioctl numbers, the flags of HWPT_ALLOC, and the two structures of a fault queue;
+the others are from memory of the kernel's header.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ BASE = 0x3B80
 class IommufdIoctl(IntEnum):
     """On /dev/iommu."""
 
+    DESTROY = BASE + 0x0
     IOAS_ALLOC = BASE + 0x1
     IOAS_MAP = BASE + 0x5
     IOAS_UNMAP = BASE + 0x6
@@ -29,6 +34,34 @@ class HwptFlag(IntFlag):
     DIRTY = 2
     FAULT = 4
     PASID = 8
+
+
+class DataType(IntEnum):
+    """Of HWPT_ALLOC: what the data are."""
+
+    NONE = 0
+    VTD_S1 = 1
+    ARM_SMMUV3 = 2
+
+
+class HwInfoType(IntEnum):
+    ARM_SMMUV3 = 2
+
+
+class HwCapability(IntFlag):
+    DIRTY_TRACKING = 1
+
+
+class PageFaultFlag(IntFlag):
+    PASID_VALID = 1
+    LAST_PAGE = 2
+
+
+class PageFaultPerm(IntFlag):
+    READ = 1
+    WRITE = 2
+    EXEC = 4
+    PRIV = 8
 
 
 class FaultCode(IntEnum):
@@ -91,3 +124,81 @@ class IoasUnmap(Packed):
     ioas_id: int = 0
     iova: int = 0
     length: int = 0
+
+
+class Destroy(Packed):
+    CODES = "II"
+    argsz: int = 0
+    id: int = 0
+
+
+class HwptAlloc(Packed):
+    CODES = "IIIIIIIIQII"
+    argsz: int = 0
+    flags: int = 0
+    dev_id: int = 0
+    pt_id: int = 0
+    out_hwpt_id: int = 0
+    reserved: int = 0
+    data_type: int = 0
+    data_len: int = 0
+    data_uptr: int = 0
+    fault_id: int = 0
+    reserved2: int = 0
+
+
+class HwInfo(Packed):
+    """GET_HW_INFO; what is written at data_uptr is an `ArmSmmuInfo`."""
+
+    CODES = "IIIIQIIQ"
+    argsz: int = 0
+    flags: int = 0
+    dev_id: int = 0
+    data_len: int = 0
+    data_uptr: int = 0
+    out_data_type: int = 0
+    out_max_pasid_log2: int = 0  # one byte, and three that are reserved
+    out_capabilities: int = 0
+
+
+class ArmSmmuInfo(Packed):
+    CODES = "IIIIIIIIII"
+    flags: int = 0
+    reserved: int = 0
+    idr0: int = 0
+    idr1: int = 0
+    idr2: int = 0
+    idr3: int = 0
+    idr4: int = 0
+    idr5: int = 0
+    iidr: int = 0
+    aidr: int = 0
+
+
+class VirtualSte(Packed):
+    """Data of HWPT_ALLOC with ARM_SMMUV3: the guest's first two doublewords."""
+
+    CODES = "QQ"
+    low: int = 0
+    high: int = 0
+
+
+class HwptInvalidate(Packed):
+    """Entries of 16 bytes at data_uptr are commands as the guest wrote them."""
+
+    CODES = "IIQIIII"
+    argsz: int = 0
+    hwpt_id: int = 0
+    data_uptr: int = 0
+    data_type: int = 0
+    entry_len: int = 0
+    entry_num: int = 0  # in: how many there are; out: how many were done
+    reserved: int = 0
+
+
+class FaultAlloc(Packed):
+    CODES = "IIII"
+    argsz: int = 0
+    flags: int = 0
+    out_fault_id: int = 0
+    out_fault_fd: int = 0

@@ -94,9 +94,9 @@ class Irqs:
             elif chosen:
                 vector.unmask()
 
-    def fire(self, index: int) -> None:
-        """The device raises the first interrupt of an index."""
-        self.indices[index].vectors[0].fire()
+    def fire(self, index: int, vector: int = 0) -> None:
+        """The device raises an interrupt of an index."""
+        self.indices[index].vectors[vector].fire()
 
     def close(self) -> None:
         """Let go of every eventfd."""

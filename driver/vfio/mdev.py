@@ -11,6 +11,7 @@ from driver.accel.qm import QmDriver
 from driver.accel.queue import Queue
 from driver.bus import Region as Window
 from driver.iommu.domain import Domain
+from driver.iommu.faults import Fault
 from driver.vfio.container import Group
 from driver.vfio.device import Device, Region, irqs
 from driver.vfio.kernel import Kernel
@@ -63,25 +64,34 @@ class Mdev(Device):
         self.irqs = irqs((IrqFlag.EVENTFD | IrqFlag.MASKABLE | IrqFlag.NORESIZE, 1),
                          (IrqFlag.EVENTFD | IrqFlag.NORESIZE, 1))
 
-    async def start(self, domain: Domain) -> None:
+    async def start(self, domain: Domain | None) -> None:
         if self.ending is not None:
             raise fail(errno.ENODEV, f"{self.name} is being removed")
+        if domain is None:
+            raise fail(errno.EINVAL, "a mediated device shares the function: never without IOMMU")
         try:
             self.queue = await self._qm.open(domain)
         except LookupError as error:
             raise fail(errno.ENOSPC, str(error)) from None
+        self.started = True
 
     async def move(self, domain: Domain) -> None:
         await self._qm.stream.replace(self._started().pasid, domain)
 
     async def stop(self) -> None:
         await self._qm.abandon(self._started())
-        self.queue = None
+        self.queue, self.started = None, False
 
-    def released(self) -> None:
-        super().released()
+    async def release(self) -> None:
+        await super().release()
         if self.ending is not None:
             self.ending()
+
+    def pasid_of(self, fault: Fault) -> int | None:
+        """The PASID is the host's; the owner knows none."""
+        mine = self.queue is not None and (fault.sid, fault.pasid) == (
+            self._qm.stream.sid, self.queue.pasid)
+        return 0 if mine else None
 
     async def reset(self) -> None:
         await self._qm.restart(self._started())

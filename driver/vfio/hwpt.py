@@ -1,0 +1,138 @@
+"""Page tables of iommufd, and the devices that reach memory through them (vfio.md 2)."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+
+from driver.iommu.domain import Domain, Iommu
+from driver.iommu.faults import Fault
+from driver.vfio.device import Device
+from driver.vfio.fault_queue import FaultQueue
+from driver.vfio.ioas import Ioas
+from driver.vfio.iommufd_uapi import HwptFlag
+from driver.vfio.packed import fail
+
+
+@dataclass(eq=False)
+class Hwpt:
+    """One page table that shows an address space.
+
+    Members
+    -------
+    bound
+        The devices attached to it, once for each PASID.
+    automatic
+        Whether it ends with its last device, because an address space was attached and no page
+        table.
+    """
+
+    ioas: Ioas
+    domain: Domain
+    flags: HwptFlag
+    faults: FaultQueue | None = None
+    automatic: bool = False
+    bound: list[BoundDevice] = field(default_factory=list)
+
+    async def close(self) -> None:
+        """End it; nothing is attached."""
+        await self.ioas.hide(self.domain)
+        self.domain.close()
+        self.ioas.users -= 1
+        if self.faults is not None:
+            self.faults.users -= 1
+
+
+def make(iommu: Iommu, ioas: Ioas, flags: HwptFlag, faults: FaultQueue | None = None,
+         automatic: bool = False) -> Hwpt:
+    """A page table of an address space; with a fault queue, its faults wait there."""
+    def sink(fault: Fault) -> None:
+        assert faults is not None
+        for device in hwpt.bound:
+            pasid = device.device.pasid_of(fault)
+            if pasid is not None:
+                faults.put(device.id, pasid, fault)
+                return
+
+    domain = iommu.domain(sink=sink if faults is not None else None)
+    hwpt = Hwpt(ioas, domain, flags, faults, automatic)
+    ioas.show(domain)
+    ioas.users += 1
+    if faults is not None:
+        faults.users += 1
+    return hwpt
+
+
+@dataclass(eq=False)
+class BoundDevice:
+    """A device that is bound to an iommufd under number `id`.
+
+    Members
+    -------
+    attached
+        Page tables by PASID; 0: transactions without PASID.
+    """
+
+    device: Device
+    id: int
+    attached: dict[int, Hwpt] = field(default_factory=dict)
+
+    async def attach(self, pasid: int, hwpt: Hwpt) -> None:
+        """Reach memory through a page table. EBUSY: through another one already. EINVAL: a PASID
+        that is none, or page tables that are not made for PASIDs."""
+        if pasid in self.attached:
+            raise fail(errno.EBUSY, f"PASID {pasid} is attached")
+        self._check(pasid, hwpt)
+        if pasid:
+            await self.device.attach_pasid(pasid, hwpt.domain)
+        else:
+            await self.device.start(hwpt.domain)
+        self._note(pasid, hwpt)
+
+    async def replace(self, pasid: int, hwpt: Hwpt) -> None:
+        """Reach memory through another page table than before; errors as `attach`."""
+        self._check(pasid, hwpt)
+        old = self.attached[pasid]
+        if old is hwpt:
+            return
+        if pasid:
+            await self.device.replace_pasid(pasid, hwpt.domain)
+        else:
+            await self.device.move(hwpt.domain)
+        self._note(pasid, hwpt)
+        await self._left(old)
+
+    async def detach(self, pasid: int) -> None:
+        """Reach no memory any more; nothing if nothing is attached."""
+        if pasid not in self.attached:
+            return
+        if pasid:
+            await self.device.detach_pasid(pasid)
+        else:
+            await self.device.stop()
+        await self._left(self.attached.pop(pasid))
+
+    async def released(self) -> None:
+        """The device has been taken back: it reaches nothing any more."""
+        while self.attached:
+            await self._left(self.attached.popitem()[1])
+
+    def _note(self, pasid: int, hwpt: Hwpt) -> None:
+        self.attached[pasid] = hwpt
+        hwpt.bound.append(self)
+
+    async def _left(self, hwpt: Hwpt) -> None:
+        hwpt.bound.remove(self)
+        if hwpt.automatic and not hwpt.bound:
+            await hwpt.close()
+
+    def _check(self, pasid: int, hwpt: Hwpt) -> None:
+        """With PASIDs in use every page table must be made for them, that without PASID too."""
+        plain = self.attached.get(0)
+        if pasid:
+            if self.device.pasid_limit and not 0 < pasid < self.device.pasid_limit:
+                raise fail(errno.EINVAL, f"PASID {pasid} is not below {self.device.pasid_limit}")
+            if not hwpt.flags & HwptFlag.PASID or (plain and not plain.flags & HwptFlag.PASID):
+                raise fail(errno.EINVAL, "a page table that is not made for PASIDs")
+        elif any(self.attached) and not hwpt.flags & HwptFlag.PASID:
+            raise fail(errno.EINVAL, "PASIDs are attached, and this page table is not for them")
