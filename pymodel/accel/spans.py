@@ -35,18 +35,23 @@ class Spans:
 
     def take(self, size: int) -> Task[list[Span]]:
         """The next `size` bytes. BadList if there are not so many."""
-        if self._flat:
-            at, self._address = self._address, self._address + size
-            return [(at, size)]
         out = []
         while size:
-            if not self._span[1]:
-                self._span = yield from self._next_entry()
-            address, left = self._span
-            part = min(size, left)
-            out.append((address, part))
-            self._span, size = (address + part, left - part), size - part
+            out.append((yield from self.piece(size)))
+            size -= out[-1][1]
         return out
+
+    def piece(self, most: int) -> Task[Span]:
+        """The next bytes that lie together, at most so many. BadList if there are none."""
+        if self._flat:
+            self._address, at = self._address + most, self._address
+            return at, most
+        if not self._span[1]:
+            self._span = yield from self._next_entry()
+        address, left = self._span
+        part = min(most, left)
+        self._span = address + part, left - part
+        return address, part
 
     def _next_entry(self) -> Task[Span]:
         if self._head is None:

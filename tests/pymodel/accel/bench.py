@@ -14,12 +14,14 @@ from tests.accel.qm_driver import QmDriver
 
 
 class OpenSmmu:
-    """Output address = input address; accesses to held pages stall until `release`."""
+    """Output address = input address; accesses to held pages stall until `release`; those with
+    `broken` (page, write) are aborted."""
 
     def __init__(self) -> None:
         self.observers: list[Observer] = []
         self.log: list[Transaction] = []
         self.held: set[tuple[int | None, int]] = set()
+        self.broken: set[tuple[int, bool]] = set()
         self._stalled: list[Transaction] = []
 
     def access(self, txn: Transaction) -> Result:
@@ -27,6 +29,8 @@ class OpenSmmu:
         if (txn.ssid, txn.addr // PAGE) in self.held:
             self._stalled.append(txn)
             return Result(Ending.STALLED)
+        if (txn.addr // PAGE, txn.write) in self.broken:
+            return Result(Ending.ABORT)
         return Result(Ending.BYPASS, pa=txn.addr)
 
     def release(self) -> None:
