@@ -10,7 +10,7 @@ JOBS ?= 2
 FILE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sim regress bench waves docs clean
+.PHONY: help setup demo test lint types sim regress bench area waves docs clean
 
 help: ## This list
 	@echo "Substream: an open SMMUv3 and a shared accelerator in RTL. Targets:"
@@ -41,6 +41,10 @@ regress: setup ## SEEDS random seeds on SIM, RTL against the golden model
 
 bench: setup ## Measured figures of the model, the RTL and the simulation
 	@$(RUN) bench --preset $(PRESET)
+
+area: setup ## ECP5 cells of tiny and base, fmax of tiny (minutes)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[area]'
+	@$(RUN) area
 
 waves: setup ## One random seed with an FST file (SIM=, PRESET=, SEED=)
 	@$(RUN) regress --sim $(SIM) --preset $(PRESET) --seed $(SEED) --waves

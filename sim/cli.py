@@ -9,6 +9,7 @@ import click
 
 # name -> "module:function"; imported when used, so that `--help` is quick.
 COMMANDS = {
+    "area": ("sim.area", "What the RTL costs in an FPGA."),
     "bench": ("sim.bench", "Measured figures, each with its workload."),
     "build": ("sim.build_command", "Build a configuration of the RTL (cached)."),
     "regress": ("sim.regress", "Random seeds, RTL against the golden model."),
