@@ -112,6 +112,16 @@ class Env:
                                    count)
         return ErrorRule(self, self._rules)
 
+    async def read_of(self, address: int, length: int, cycles: int) -> bool:
+        """Wait until a memory port accepts a read of any of these bytes, at most `cycles`; whether
+        one did."""
+        number = self.events.new()
+        self.library.sim_memory_watch(number, address, address + length - 1)
+        if await self.events.before(number, cycles):
+            return True
+        self.library.sim_memory_unwatch(number)
+        return False
+
     def poison(self, address: int) -> None:
         """Make the page of `address` fail for the design and for `mem` (the golden model) alike."""
         page = address // PAGE

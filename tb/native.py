@@ -22,8 +22,8 @@ class MemKnobs(c.Structure):
 
     _fields_ = [(name, c.c_uint32) for name in (
         "read_latency", "write_latency", "read_jitter", "write_jitter", "read_rate",
-        "write_rate", "ar_stall", "aw_stall", "w_stall", "reorder", "error_rate", "error_resp",
-        "read_depth", "write_depth", "log", "bytes")]
+        "write_rate", "ar_stall", "aw_stall", "w_stall", "reorder", "early", "error_rate",
+        "error_resp", "read_depth", "write_depth", "log", "bytes")]
 
 
 class MemStats(c.Structure):
@@ -54,6 +54,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "sim_memory_outside": (None, [c.c_int]),
     "sim_error_add": (None, [c.c_uint32, c.c_uint64, c.c_uint64, c.c_uint32, c.c_int, c.c_int,
                              c.c_int, c.c_uint32, c.c_uint32]),
+    "sim_memory_watch": (None, [c.c_uint32, c.c_uint64, c.c_uint64]),
+    "sim_memory_unwatch": (None, [c.c_uint32]),
     "sim_error_remove": (None, [c.c_uint32]),
     "sim_mem_knobs": (c.POINTER(MemKnobs), [c.c_int]),
     "sim_mem_stats": (c.POINTER(MemStats), [c.c_int]),

@@ -1,9 +1,11 @@
 /* Memory port: an AXI4 slave in front of the simulated RAM.
  *
- * Reads take their data beat by beat when each beat is put on the bus; writes reach RAM as their
- * beats arrive, at the latest before their response. In order within an id always; across ids
- * only the `reorder` setting changes order. Bursts are not interleaved.
+ * Reads take their data beat by beat when each beat is put on the bus, or, by chance (`early`), at
+ * any edge between acceptance and then; never earlier than the read before them of the same id.
+ * Writes reach RAM as their beats arrive, at the latest before their response. In order within an
+ * id always; across ids only the `reorder` setting changes order. Bursts are not interleaved.
  */
+#include <stdlib.h>
 #include "axi.h"
 #include "axi_slave.h"
 #include "memory.h"
@@ -12,9 +14,12 @@ enum { DEPTH = 256, W_DEPTH = 8 };
 
 struct job {
     uint64_t addr, due;
+    uint64_t when;      /* edge at which early beats take their data */
+    uint8_t *taken;     /* that data, from the first byte of the burst on; 0: no early beats */
+    uint32_t early;     /* which beats, modulo 32 */
     uint32_t log;       /* index + 1, 0 = not logged */
     uint16_t beat;
-    uint8_t id, len, size, burst, lock, resp, data_done;
+    uint8_t id, len, size, burst, lock, resp, data_done, sampled;
 };
 
 struct beat {
@@ -27,8 +32,9 @@ struct mem {
     struct mem_knobs knobs;
     struct mem_stats stats;
     VEC(struct mem_log) log;
-    struct rng rng_ar, rng_aw, rng_w, rng_r, rng_b, rng_error;
+    struct rng rng_ar, rng_aw, rng_w, rng_r, rng_b, rng_error, rng_early;
     struct job reads[DEPTH], writes[DEPTH];
+    int n_early;  /* reads that have yet to take early data */
     int n_reads, n_writes, current_read;  /* current: index of the burst on the R channel, or -1 */
     int current_write;                    /* index of the oldest write that still lacks data */
     struct beat w[W_DEPTH];
@@ -45,10 +51,11 @@ void mems_reset(void)
     for (int i = 0; i < MAX_MEMS; i++) {
         struct mem *m = &mems[i];
         struct rng *streams[] = {&m->rng_ar, &m->rng_aw, &m->rng_w, &m->rng_r, &m->rng_b,
-                                 &m->rng_error};
-        for (int s = 0; s < 6; s++)
+                                 &m->rng_error, &m->rng_early};
+        for (int s = 0; s < 7; s++)
             rng_seed(streams[s], world.seed + world.cycle, (uint64_t)(0x1000 + 16 * i + s));
-        m->n_reads = m->n_writes = m->n_w = m->current_write = 0;
+        for (int n = 0; n < m->n_reads; n++) free(m->reads[n].taken);
+        m->n_early = m->n_reads = m->n_writes = m->n_w = m->current_write = 0;
         m->current_read = -1;
         m->read_credit = m->write_credit = m->read_credit_at = m->write_credit_at = 0;
         memset(&m->held, 0, sizeof m->held);
@@ -161,6 +168,7 @@ static void finish(struct mem *m, struct job *jobs, int *n, int i)
         m->log.at[jobs[i].log - 1].done = world.cycle;
         m->log.at[jobs[i].log - 1].resp = jobs[i].resp;
     }
+    free(jobs[i].taken);
     memmove(&jobs[i], &jobs[i + 1], (size_t)(*n - i - 1) * sizeof *jobs);
     (*n)--;
 }
@@ -187,19 +195,60 @@ static int choose(struct job *jobs, int n, uint32_t reorder, struct rng *rng)
     return is_due(&jobs[0]) ? 0 : -1;
 }
 
+/* Decide when a read that was just accepted takes its data. */
+static void plan_sample(struct mem *m, struct job *j)
+{
+    if (!rng_chance(&m->rng_early, m->knobs.early)) return;
+    uint64_t first, last;
+    axi_span(j->addr, j->len, j->size, j->burst, &first, &last);
+    j->taken = malloc(last - first + 1);
+    j->early = j->len ? rng_next(&m->rng_early) : 1;
+    j->when = world.cycle + rng_below(&m->rng_early, (uint32_t)(j->due - world.cycle) + 1);
+    m->n_early++;
+}
+
+/* A read takes what it takes now: the early beats, and the exclusive monitor. */
+static void sample(struct mem *m, int port, struct job *j)
+{
+    struct access x = {.port = port, .id = j->id};
+    axi_span(j->addr, j->len, j->size, j->burst, &x.addr, &x.last);
+    j->sampled = 1;
+    if (j->lock && j->resp == OKAY) {
+        monitor_arm(&x);
+        j->resp = EXOKAY;
+    }
+    if (!j->taken) return;
+    m->n_early--;
+    if (j->resp <= EXOKAY) memcpy(j->taken, memory_at(x.addr), x.last - x.addr + 1);
+}
+
+static void sample_early(struct mem *m, int port)
+{
+    uint64_t behind[4] = {0};  /* ids of which an older read has not taken its data */
+    for (int i = 0; i < m->n_reads; i++) {
+        struct job *j = &m->reads[i];
+        uint64_t *word = &behind[j->id >> 6], bit = 1ull << (j->id & 63);
+        if (j->taken && !j->sampled && j->when <= world.cycle && !(*word & bit)) sample(m, port, j);
+        if (!j->sampled) *word |= bit;
+    }
+}
+
+/* Where the bytes are that the current beat, from `at` on, reads. */
+static const void *beat_data(const struct job *j, uint64_t at)
+{
+    if (!j->taken || !(j->early >> (j->beat & 31) & 1)) return memory_at(at);
+    uint64_t first, last;
+    axi_span(j->addr, j->len, j->size, j->burst, &first, &last);
+    return j->taken + (at - first);
+}
+
 /* R channel: put the next beat on the bus. */
 static void drive_read(struct mem *m, int port)
 {
     if (m->current_read < 0) {
         m->current_read = choose(m->reads, m->n_reads, m->knobs.reorder, &m->rng_r);
         if (m->current_read < 0) return;
-        struct job *j = &m->reads[m->current_read];
-        if (j->lock && j->resp == OKAY) {
-            struct access x = {.port = port, .id = j->id};
-            axi_span(j->addr, j->len, j->size, j->burst, &x.addr, &x.last);
-            monitor_arm(&x);
-            j->resp = EXOKAY;
-        }
+        if (!m->reads[m->current_read].sampled) sample(m, port, &m->reads[m->current_read]);
     }
     if (!take_beat(&m->read_credit, &m->read_credit_at, m->knobs.read_rate)) return;
     struct job *j = &m->reads[m->current_read];
@@ -207,7 +256,7 @@ static void drive_read(struct mem *m, int port)
     uint64_t end = (at | ((1ull << j->size) - 1)) + 1;
     memset(m->out.rdata, 0, sizeof m->out.rdata);
     if (j->resp <= EXOKAY)
-        memcpy((uint8_t *)m->out.rdata + (at & (m->knobs.bytes - 1)), memory_at(at), end - at);
+        memcpy((uint8_t *)m->out.rdata + (at & (m->knobs.bytes - 1)), beat_data(j, at), end - at);
     m->out.ctl &= ~0xff000320u;
     m->out.ctl |= P_RVALID | (uint32_t)j->resp << 8 | (uint32_t)j->id << 24;
     if (j->beat == j->len) m->out.ctl |= P_RLAST;
@@ -228,8 +277,10 @@ static void step_read(int port, const struct axi_req *in)
     if ((m->out.ctl & P_ARREADY) && (in->ctl & Q_ARVALID)) {
         struct job j = accept(port, &in->ar, 0);
         j.due = world.cycle + m->knobs.read_latency + rng_below(&m->rng_r, m->knobs.read_jitter + 1);
+        plan_sample(m, &j);
         m->reads[m->n_reads++] = j;
     }
+    if (m->n_early) sample_early(m, port);
     if (!(m->out.ctl & P_RVALID)) drive_read(m, port);
     m->out.ctl &= ~(uint32_t)P_ARREADY;
     if (m->n_reads < (int)m->knobs.read_depth && !rng_chance(&m->rng_ar, m->knobs.ar_stall))

@@ -23,6 +23,13 @@ struct error_rule {
 };
 static VEC(struct error_rule) rules;
 
+/* Fires `id` once, when a read of any of the bytes lo .. hi is accepted. */
+struct watch {
+    uint64_t lo, hi;
+    uint32_t id;
+};
+static VEC(struct watch) watches;
+
 struct monitor {
     int armed;
     uint64_t addr, last;
@@ -49,7 +56,7 @@ int sim_memory_open(uint64_t base, uint64_t size, int fd)
     ram.base = base;
     ram.size = size;
     ram.fd = fd;
-    rules.n = 0;
+    rules.n = watches.n = 0;
     armed_monitors = 0;
     memset(monitors, 0, sizeof monitors);
     return fd;
@@ -83,6 +90,30 @@ void sim_error_remove(uint32_t handle)
         }
 }
 
+void sim_memory_watch(uint32_t id, uint64_t lo, uint64_t hi)
+{
+    VEC_PUSH(&watches, ((struct watch){lo, hi, id}));
+}
+
+void sim_memory_unwatch(uint32_t id)
+{
+    for (size_t i = 0; i < watches.n; i++)
+        if (watches.at[i].id == id) {
+            VEC_REMOVE(&watches, i);
+            return;
+        }
+}
+
+static void look(const struct access *a)
+{
+    for (size_t i = 0; i < watches.n; i++)
+        if (a->last >= watches.at[i].lo && a->addr <= watches.at[i].hi) {
+            fire(watches.at[i].id);
+            VEC_REMOVE(&watches, i);
+            i--;
+        }
+}
+
 uint8_t *memory_at(uint64_t addr)
 {
     return ram.bytes + (addr - ram.base);
@@ -90,6 +121,7 @@ uint8_t *memory_at(uint64_t addr)
 
 enum resp memory_check(const struct access *a)
 {
+    if (watches.n && !a->write) look(a);
     if (a->addr < ram.base || a->last < a->addr || a->last - ram.base >= ram.size)
         return (enum resp)ram.outside;
     for (size_t i = 0; i < rules.n; i++) {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 
+import cocotb
+
 from tb.client import Burst, Request, Resp
 from tb.env import Env
 from tb.events import Hang
@@ -93,6 +95,49 @@ async def bursts(env: Env) -> None:
         else:
             answer = (await client.run([shape]))[0]
             assert answer.data == bytes(model[at] for at in where), shape
+
+
+async def early(env: Env) -> None:
+    """When reads take their data: at the response, or with `early` at any edge since acceptance,
+    in order within an id; the beats of a burst at different ones."""
+    port, client = env.mems[0], env.client(0)
+    kinds = set()
+    for chance in (0.0, 1.0):
+        port.ideal(40)
+        port.set(early=chance)
+        for _ in range(12):
+            env.mem.write(0, bytes(32))
+            batch = [Request(addr=0, id=0, beats=2), Request(addr=0, id=0), Request(addr=0, id=1)]
+            task = cocotb.start_soon(client.run(batch))
+            for number in range(1, 30):
+                await env.wait_cycles(1)
+                env.mem.write(0, bytes([number]) * 32)
+            answers = await task
+            (one, two), later, other = ((a.data[0], a.data[-1]) for a in answers)
+            newest = 29
+            assert later[0] >= min(one, two)
+            assert later[0] == later[1]
+            if chance == 0:
+                assert {one, two, *later, *other} == {newest}, answers
+            kinds |= {(chance, "early", one < newest), (chance, "torn", one != two),
+                      (chance, "overtakes", other[0] < later[0])}
+    assert {k for k in kinds if k[0]} == {(1.0, name, flag) for name in
+                                          ("early", "torn", "overtakes") for flag in (0, 1)}
+
+
+async def watched(env: Env) -> None:
+    """`read_of` ends with the acceptance of a read that touches the bytes, and not otherwise."""
+    client = env.client(0)
+    assert not await env.read_of(0x100, 8, 50)
+    for addr, size, hits in ((0xF8, 3, False), (0x100, 3, True), (0x108, 3, False),
+                             (0x80, 4, True)):
+        beats = 9 if size == 4 else 1
+        task = cocotb.start_soon(client.run([Request(addr=addr, size=size, beats=beats)]))
+        assert await env.read_of(0x100, 8, 50) == hits, hex(addr)
+        await task
+    task = cocotb.start_soon(client.write(0x100, bytes(8)))
+    assert not await env.read_of(0x100, 8, 50)
+    await task
 
 
 async def pressure(env: Env) -> dict:

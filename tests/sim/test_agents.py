@@ -22,7 +22,7 @@ def play(case: str, sim: str, **options) -> RunResult:
 
 @pytest.mark.parametrize("sim", SIMS)
 @pytest.mark.parametrize("case", ["smoke", "latency", "bursts", "errors", "exclusive",
-                                  "interrupts", "reset"])
+                                  "interrupts", "reset", "early", "watched"])
 def test_case(case: str, sim: str) -> None:
     play(case, sim).check()
 
