@@ -10,7 +10,7 @@ JOBS ?= 2
 FILE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types sim regress bench area waves docs clean
+.PHONY: help setup demo scenarios test lint types sim regress bench area waves docs clean
 
 help: ## This list
 	@echo "Substream: an open SMMUv3 and a shared accelerator in RTL. Targets:"
@@ -22,6 +22,9 @@ setup: ## System packages (apt) and .venv
 
 demo: setup ## Four applications share the accelerator on real RTL (SIM=, FILE=)
 	@$(RUN) demo --sim $(SIM) --preset $(PRESET) $(if $(FILE),--file $(FILE))
+
+scenarios: setup ## The scenarios of the driver layer on model and RTL (SIM=)
+	@$(RUN) scenarios --sim $(SIM)
 
 test: setup lint types ## Everything that must be green: lint, types, all tests on both simulators
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal -m "not regress"

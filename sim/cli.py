@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": ("sim.demo.command", "Four applications share the accelerator on real RTL."),
     "explain": ("sim.explain", "Every step of one translation, and the rule that decides it."),
     "run": ("sim.run_command", "One case, simulator and seed; with waves if wanted."),
+    "scenarios": ("sim.scenarios.command", "The scenarios of the driver, on model and RTL."),
     "replay": ("sim.replay.command", "Replay a capture on the model or the RTL."),
 }
 
