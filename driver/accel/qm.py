@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from driver.accel.events import EventRing
 from driver.accel.queue import Queue
 from driver.bus import Bus, DriverError, Region
 from driver.iommu.domain import Domain, Iommu, Stream
@@ -15,15 +16,14 @@ from pymodel.memory import PAGE
 from spec.fields import Register, Structure
 from spec.qm import (
     AEQ_INT_MASK,
-    AEQC,
     AEQE,
     CONTEXT_SLOT,
     CQC_VFT,
     EQ_AEQ_DEPTH_CAP,
     EQ_INT_MASK,
-    EQC,
     EQE,
     FUN_CAP,
+    IN_IDLE_ST,
     MEM_INIT_DONE,
     MEM_START_INIT,
     QUE_ISO_CFG,
@@ -58,7 +58,12 @@ class QmDriver:
         The device's StreamID and its PASIDs.
     queue_count, depth
         As the capability registers say.
+    eq, aeq
+        The event rings.
     """
+
+    eq: EventRing
+    aeq: EventRing
 
     def __init__(self, bus: Bus, iommu: Iommu, stream: Stream, queue_count: int,
                  depth: int) -> None:
@@ -69,9 +74,8 @@ class QmDriver:
         self._ids = IdAllocator("queue", 0, queue_count)
         self._bound: dict[int, tuple[Binding, Callable[[], Awaitable[None]]]] = {}
         self._next_iova = KERNEL_IOVA
-        self._event_head, self._event_phase = 0, 1
-        self._eq = self._eq_depth = 0  # physical address and depth of the event queue
         self._context = 0, 0  # (IOVA, physical) of the buffer that the mailbox reads
+        self._tables: list[int] = []  # IOVAs of the SQC and CQC tables
 
     @classmethod
     async def probe(cls, bus: Bus, iommu: Iommu, stream: Stream) -> QmDriver:
@@ -87,13 +91,36 @@ class QmDriver:
         qm = cls(bus, iommu, stream, min(count.TOTAL, count.FUNCTION),
                  SQ_CQ_DEPTH_CAP(await read(SQ_CQ_DEPTH_CAP)).SQ_DEPTH)
         await stream.attach(qm.kernel, 0)
-        await qm._write(MEM_START_INIT, MEM_START_INIT.pack(START=1))
-        await qm._until(MEM_INIT_DONE, MEM_INIT_DONE.DONE.mask)
-        await qm._vft(VftType.SQC, SQC_VFT.make(first=0, valid=1,
-                                                number_minus_1=qm.queue_count - 1))
-        await qm._vft(VftType.CQC, CQC_VFT.make(valid=1))
+        await qm._make_rings()
         await qm._start()
         return qm
+
+    async def reset(self) -> None:
+        """Reset the function, bring it up again, and start every queue with empty rings (qm.md
+        4.8). Jobs that were sent and not received are lost: how they ended is not known."""
+        await self._start()
+        for queue in self.queues.values():
+            queue.rewind()
+            await queue.start()
+
+    async def _start(self) -> None:
+        """From a function without state to one that takes queues (qm.md 4.1 steps 8 to 18)."""
+        await self._write(MEM_START_INIT, MEM_START_INIT.pack(START=1))
+        await self._until(MEM_INIT_DONE, MEM_INIT_DONE.DONE.mask)
+        await self._until(IN_IDLE_ST, IN_IDLE_ST.IDLE.mask)
+        await self._vft(VftType.SQC, SQC_VFT.make(first=0, valid=1,
+                                                  number_minus_1=self.queue_count - 1))
+        await self._vft(VftType.CQC, CQC_VFT.make(valid=1))
+        for command, ring in ((MailboxCommand.EQC, self.eq), (MailboxCommand.AEQC, self.aeq)):
+            ring.rewind()
+            await self.load_context(command, 0, ring.context())
+        for command, table in zip((MailboxCommand.SQC_BT, MailboxCommand.CQC_BT), self._tables,
+                                  strict=True):
+            await self.mailbox(command, 0, table)
+        await self._event_doorbell(DoorbellCommand.AEQ, 0)
+        await self._event_doorbell(DoorbellCommand.EQ, 0)
+        await self._write(EQ_INT_MASK, 0)
+        await self._write(AEQ_INT_MASK, 0)
 
     def allocate(self, size: int) -> tuple[int, int]:
         """Zeroed memory for the device's structures: (IOVA, physical address), contiguous."""
@@ -194,37 +221,26 @@ class QmDriver:
 
     async def service(self) -> list[int]:
         """Take all entries of the event queue; the queues that have completions."""
-        ready = []
-        while True:
-            slot = self._eq + EQE.size() * self._event_head
-            entry = EQE.from_bytes(self.bus.memory.read(slot, EQE.size()))
-            if entry.phase != self._event_phase:
-                break
-            ready.append(entry.cq_num)
-            self._event_head += 1
-            if self._event_head == self._eq_depth:
-                self._event_head, self._event_phase = 0, 1 - self._event_phase
-        await self._event_doorbell(DoorbellCommand.EQ, self._event_head)
+        ready = [entry.cq_num for entry in self.eq.take() if isinstance(entry, EQE)]
+        await self._event_doorbell(DoorbellCommand.EQ, self.eq.head)
         return ready
 
-    async def _start(self) -> None:
-        """Event queues, context tables, interrupts."""
+    async def service_async(self) -> list[AEQE]:
+        """Take all entries of the asynchronous event queue: what went wrong, and with which queue.
+        After CQ_OVERFLOW and CQE_ERROR that queue does not work until it is restarted, after
+        EQ_OVERFLOW the function wants `reset` (qm.md 5.3)."""
+        found = [entry for entry in self.aeq.take() if isinstance(entry, AEQE)]
+        await self._event_doorbell(DoorbellCommand.AEQ, self.aeq.head)
+        return found
+
+    async def _make_rings(self) -> None:
+        """Memory for the event rings, the mailbox and the context tables."""
         depth = EQ_AEQ_DEPTH_CAP(await self._read(EQ_AEQ_DEPTH_CAP))
-        self._eq_depth = depth.EQ_DEPTH
         self._context = self.allocate(CONTEXT_SLOT)
-        eq, self._eq = self.allocate(EQE.size() * depth.EQ_DEPTH)
-        aeq, _ = self.allocate(AEQE.size() * depth.AEQ_DEPTH)
-        low = (1 << 32) - 1
-        await self.load_context(MailboxCommand.EQC, 0, EQC.make(
-            base_l=eq & low, base_h=eq >> 32, depth_minus_1=depth.EQ_DEPTH - 1, phase=1))
-        await self.load_context(MailboxCommand.AEQC, 0, AEQC.make(
-            base_l=aeq & low, base_h=aeq >> 32, depth_minus_1=depth.AEQ_DEPTH - 1, phase=1))
-        for command in (MailboxCommand.SQC_BT, MailboxCommand.CQC_BT):
-            await self.mailbox(command, 0, self.allocate(CONTEXT_SLOT * self.queue_count)[0])
-        await self._event_doorbell(DoorbellCommand.AEQ, 0)
-        await self._event_doorbell(DoorbellCommand.EQ, 0)
-        await self._write(EQ_INT_MASK, 0)
-        await self._write(AEQ_INT_MASK, 0)
+        self.eq, self.aeq = (
+            EventRing(self.bus, entry, *self.allocate(entry.size() * entries), entries)
+            for entry, entries in ((EQE, depth.EQ_DEPTH), (AEQE, depth.AEQ_DEPTH)))
+        self._tables = [self.allocate(CONTEXT_SLOT * self.queue_count)[0] for _ in range(2)]
 
     async def _vft(self, kind: VftType, word: Structure) -> None:
         """One VFT write (qm.md 2.5)."""

@@ -32,7 +32,7 @@ async def _lengths(b: Bench, kinds: list[Kind], sizes: tuple[int, ...]) -> None:
     for kind in kinds:
         for size in sizes:
             if size % kind.block == 0:
-                await _do(b, maker.job(kind, size, in_place=maker.rng.random() < 0.3))
+                await _do(b, maker.make(kind, size, in_place=maker.rng.random() < 0.3))
 
 
 async def _scattered(b: Bench, kinds: list[Kind]) -> None:
@@ -41,7 +41,7 @@ async def _scattered(b: Bench, kinds: list[Kind]) -> None:
     for kind in kinds:
         for parts in (1, 3, 9):
             size = kind.block * rng.randrange(1, 400 // kind.block)
-            await _do(b, maker.job(kind, size, source_parts=parts,
+            await _do(b, maker.make(kind, size, source_parts=parts,
                                    target_parts=rng.randrange(8), in_place=rng.random() < 0.3,
                                    offset=rng.choice((0, 0, 5, 40))))
 
@@ -70,7 +70,7 @@ async def the_self_test_of_linux(b: Bench) -> None:
                   (372, 124)):
         size = sum(parts)
         for in_place in (False, True):
-            job = maker.job(ecb, size, in_place=in_place)
+            job = maker.make(ecb, size, in_place=in_place)
             spans = [(maker.place(n), n) for n in parts]
             at = 0
             source = b.memory.read(job.bd.data_src_addr, size)
@@ -91,9 +91,9 @@ async def what_is_wrong_with_a_descriptor(b: Bench) -> None:
     """Each is reported by its own code, the lowest that applies; what is not used is ignored."""
     maker = await _open(b)
     ecb = next(kind for kind in AES if kind.name == "encrypt_ecb_128")
-    copy, fill, total = (maker.job(DATA_MOVER[op], 64).bd for op in (
+    copy, fill, total = (maker.make(DATA_MOVER[op], 64).bd for op in (
         Operation.COPY, Operation.FILL, Operation.SUM))
-    aes, ctr = maker.job(ecb, 64).bd, Mode.CTR
+    aes, ctr = maker.make(ecb, 64).bd, Mode.CTR
     bad = {"src_addr_type": 2}
     for expected, bd in (
             (ErrorType.BD_TYPE, copy.replace(type=2, scene=7)),
@@ -136,7 +136,7 @@ async def malformed_lists(b: Bench) -> None:
     memory = b.memory
     for change in ("null next", "odd next", "empty", "null buffer", "no length", "misaligned",
                    "null list", "short target"):
-        job = maker.job(DATA_MOVER[Operation.COPY], 300, source_parts=3, target_parts=2)
+        job = maker.make(DATA_MOVER[Operation.COPY], 300, source_parts=3, target_parts=2)
         bd = job.bd
         at = bd.data_src_addr
         spans = [(maker.place(100), 100) for _ in range(2)]
@@ -177,9 +177,9 @@ async def failed_accesses_say_where(b: Bench) -> None:
     maker.place(0x8000)
     b.memory.poisoned = {page >> 12}
     cbc = next(kind for kind in AES if kind.name == "decrypt_cbc_192")
-    copy = maker.job(DATA_MOVER[Operation.COPY], 600).bd
-    aes = maker.job(cbc, 64).bd
-    listed = maker.job(DATA_MOVER[Operation.COPY], 64, source_parts=2, target_parts=2).bd
+    copy = maker.make(DATA_MOVER[Operation.COPY], 600).bd
+    aes = maker.make(cbc, 64).bd
+    listed = maker.make(DATA_MOVER[Operation.COPY], 64, source_parts=2, target_parts=2).bd
     inside = range(page, page + 0x1000, 16)
     for expected, bd in (
             (ErrorType.DATA_READ, copy.replace(data_src_addr=page - 100)),
@@ -196,7 +196,7 @@ async def failed_accesses_say_where(b: Bench) -> None:
         sqe = await b.driver.complete(0)
         assert sqe.error_type == expected, bd
         assert sqe.result in inside, bd
-    await _do(b, maker.job(cbc, 64))
+    await _do(b, maker.make(cbc, 64))
 
 
 ENGINE_CASES: dict[Case, int] = {

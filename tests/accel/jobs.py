@@ -1,63 +1,15 @@
-"""Random jobs for the engines, laid out in memory, and what must come of them."""
+"""Random jobs and what must come of them, by independent software."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from spec.qm import SGE, SGL, SGL_ALIGN
-from spec.sec import (
-    AES_BLOCK,
-    AES_KEY_BYTES,
-    BD3,
-    BD3_TYPE,
-    AddressType,
-    Algorithm,
-    Cipher,
-    KeyLength,
-    Mode,
-    Operation,
-)
+from spec.sec import BD3
+from tb.random_jobs import AES, DATA_MOVER, GUARD, KINDS, Bytes, Kind, RandomJobs, Span
 from tests.accel.software import expected
 
-GUARD = 16          # bytes around every destination that must stay
-Span = tuple[int, int]
-
-
-class Bytes(Protocol):
-    """Memory as the job names it."""
-
-    def read(self, address: int, size: int) -> bytes: ...
-    def write(self, address: int, data: bytes) -> None: ...
-
-
-@dataclass
-class Kind:
-    """One thing an engine can do."""
-
-    name: str
-    fields: dict[str, int]
-    reads: bool = True
-    writes: bool = True
-    block: int = 1
-    keyed: bool = False
-
-
-def _aes(mode: Mode, direction: Cipher, size: KeyLength) -> Kind:
-    return Kind(f"{direction.name.lower()}_{mode.name.lower()}_{AES_KEY_BYTES[size] * 8}",
-                {"cipher": direction, "c_alg": Algorithm.AES, "c_mode": mode, "c_key_len": size},
-                block=1 if mode is Mode.CTR else AES_BLOCK, keyed=True)
-
-
-DATA_MOVER = [Kind(operation.name.lower(), {"cipher": Cipher.COPY, "c_mode": operation},
-                   reads=operation not in (Operation.FILL, Operation.RAND48),
-                   writes=operation not in (Operation.SUM, Operation.CRC32C))
-              for operation in Operation]
-AES = [_aes(mode, direction, size) for mode in (Mode.ECB, Mode.CBC, Mode.CTR)
-       for direction in (Cipher.ENCRYPT, Cipher.DECRYPT) for size in KeyLength]
-KINDS = DATA_MOVER + AES
+__all__ = ["AES", "DATA_MOVER", "KINDS", "Job", "Kind", "Maker"]
 
 
 @dataclass
@@ -79,100 +31,23 @@ class Job:
             assert memory.read(address, len(data)) == data, hex(address)
 
 
-class Maker:
-    """Makes jobs in memory from `base` on, never twice in the same place.
+class Maker(RandomJobs):
+    """Jobs one behind the other from `base` on."""
 
-    Parameters
-    ----------
-    take
-        Gives so many fresh bytes of memory; None: everything from `base` on in one piece.
-    """
-
-    def __init__(self, memory: Bytes, rng: random.Random, base: int,
-                 take: Callable[[int], int] | None = None) -> None:
-        self.memory, self.rng, self._next = memory, rng, base
-        self._take = take or self._bump
+    def __init__(self, memory: Bytes, rng: random.Random, base: int) -> None:
+        super().__init__(memory, rng, self._bump)
+        self._next = base
 
     def _bump(self, size: int) -> int:
-        at, self._next = self._next, self._next + size + 64
+        at, self._next = self._next, self._next + size
         return at
 
-    def place(self, size: int) -> int:
-        """A place of any alignment with a guard on both sides, and random bytes in it."""
-        start = self._take(size + 2 * GUARD + 64)
-        at = start + GUARD + self.rng.randrange(64)
-        self.memory.write(start, self.rng.randbytes(size + 2 * GUARD + 64))
-        return at
-
-    def scatter(self, size: int, parts: int) -> list[Span]:
-        """`size` bytes in so many places, in order."""
-        cuts = sorted(self.rng.sample(range(1, size), min(parts, size) - 1))
-        sizes = [b - a for a, b in zip([0, *cuts], [*cuts, size], strict=True)]
-        return [(self.place(n), n) for n in sizes]
-
-    def write_list(self, spans: list[Span]) -> int:
-        """Scatter-gather lists for `spans`, chained at random; the address of the first."""
-        following = 0
-        while spans:
-            count = self.rng.randrange(1, len(spans) + 1)
-            spans, part = spans[:-count], spans[-count:]
-            at = -(-self._take(SGL.size() + SGE.size() * count + SGL_ALIGN) // SGL_ALIGN) \
-                * SGL_ALIGN
-            head = SGL.make(next_dma=following, entry_sum_in_sgl=count,
-                            entry_length_in_sgl=count + self.rng.randrange(3),
-                            entry_sum_in_chain=self.rng.randrange(1 << 16))
-            raw = bytearray(head.to_bytes())
-            raw[16:] = self.rng.randbytes(48)      # software's own
-            self.memory.write(at, bytes(raw) + b"".join(
-                SGE.make(buffer=a, length=n).to_bytes() for a, n in part))
-            following = at
-        return following
-
-    def job(self, kind: Kind, size: int, *, source_parts: int = 0, target_parts: int = 0,
-            in_place: bool = False, offset: int = 0) -> Job:
-        """`kind` over `size` bytes; parts 0: flat. The source begins `offset` bytes late."""
-        rng, memory = self.rng, self.memory
-        fields = dict(kind.fields)
-        key = iv = b""
-        if kind.keyed:
-            key, iv = rng.randbytes(AES_KEY_BYTES[fields["c_key_len"]]), rng.randbytes(AES_BLOCK)
-            if rng.random() < 0.2:
-                iv = b"\xff" * 15 + iv[15:]        # the counter wraps
-            fields["c_key_addr"], fields["c_ivin_addr"] = self.place(32), self.place(16)
-            memory.write(fields["c_key_addr"], key)
-            memory.write(fields["c_ivin_addr"], iv)
-        elif not kind.reads:
-            fields["c_ivin_addr"] = rng.getrandbits(64)
-        whole = self._side("src", size + offset, source_parts, fields)
-        source = _skip(whole, offset)
-        target = source
-        if not in_place and kind.writes:
-            target = self._side("dst", size, target_parts, fields)
-            fields["de"] = 1
-        bd = BD3.make(type=BD3_TYPE, scene=rng.randrange(2), tag=rng.getrandbits(64), c_len=size,
-                      cipher_src_offset=offset, sva_prefetch=rng.randrange(2), **fields)
-        data = b"".join(memory.read(a, n) for a, n in source)
-        out, result = expected(bd, data, key, iv)
-        return Job(bd, target if kind.writes else [], out, result,
-                   self._around(target if kind.writes else []))
-
-    def _side(self, name: str, size: int, parts: int, fields: dict[str, int]) -> list[Span]:
-        """Source or destination: where it lies, and the fields that say so."""
-        spans = self.scatter(size, parts) if parts else [(self.place(size), size)]
-        fields[f"{name}_addr_type"] = AddressType.SGL if parts else AddressType.FLAT
-        fields[f"data_{name}_addr"] = self.write_list(spans) if parts else spans[0][0]
-        return spans
-
-    def _around(self, spans: list[Span]) -> dict[int, bytes]:
-        places = {at: GUARD for address, size in spans for at in (address - GUARD, address + size)}
-        return {at: self.memory.read(at, size) for at, size in places.items()}
-
-
-def _skip(spans: list[Span], offset: int) -> list[Span]:
-    out = []
-    for address, size in spans:
-        skipped = min(offset, size)
-        offset -= skipped
-        if size > skipped:
-            out.append((address + skipped, size - skipped))
-    return out
+    def make(self, kind: Kind, size: int, **how: int) -> Job:
+        """As `job`, with what must come of it."""
+        placed = self.job(kind, size, **how)
+        data = b"".join(self.memory.read(a, n) for a, n in placed.source)
+        out, result = expected(placed.bd, data, placed.key, placed.iv)
+        places = {at: GUARD for address, n in placed.target
+                  for at in (address - GUARD, address + n)}
+        around = {at: self.memory.read(at, n) for at, n in places.items()}
+        return Job(placed.bd, placed.target, out, result, around)

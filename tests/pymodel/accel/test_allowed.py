@@ -29,7 +29,7 @@ def test_what_the_model_does_is_allowed(kind, blocks, seed, source, target, in_p
         await b.driver.start(0, pasid=1)
         rng = random.Random(seed)
         maker = Maker(b.memory, rng, BASE)
-        job = maker.job(kind, blocks * kind.block, source_parts=source, target_parts=target,
+        job = maker.make(kind, blocks * kind.block, source_parts=source, target_parts=target,
                         in_place=in_place, offset=rng.choice((0, 3)))
         bd = job.bd
         if spoil:
@@ -75,7 +75,7 @@ def test_every_access_that_fails_may_be_named_and_no_other():
 def test_a_key_that_cannot_be_read_writes_nothing():
     memory, maker = place(0)
     cbc = next(kind for kind in AES if kind.name == "encrypt_cbc_256")
-    bd = maker.job(cbc, 64).bd.replace(c_key_addr=0x30FF8)
+    bd = maker.make(cbc, 64).bd.replace(c_key_addr=0x30FF8)
     legal = allowed(memory, identity({(0x31, False)}), bd)
     assert legal.endings == {(ErrorType.KEY_READ, 0x31000), (ErrorType.KEY_READ, 0x31010)}
     assert legal.effect == []
@@ -88,9 +88,9 @@ def test_ecb_reads_no_iv_and_a_sum_writes_nothing():
     memory, maker = place(0)
     ecb = next(kind for kind in AES if kind.name == "encrypt_ecb_128")
     assert ecb.fields["c_mode"] == Mode.ECB
-    bd = maker.job(ecb, 16).bd.replace(c_ivin_addr=0x31000)
+    bd = maker.make(ecb, 16).bd.replace(c_ivin_addr=0x31000)
     assert allowed(memory, identity({(0x31, False)}), bd).endings == {(ErrorType.OK, 0)}
-    total = maker.job(DATA_MOVER[Operation.SUM], 100)
+    total = maker.make(DATA_MOVER[Operation.SUM], 100)
     legal = allowed(memory, identity({(total.bd.data_src_addr >> 12, True)}), total.bd)
     assert legal.endings == {(ErrorType.OK, total.result)}
     assert legal.effect == []

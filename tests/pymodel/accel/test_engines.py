@@ -102,7 +102,7 @@ def test_jobs_wherever_their_bytes_lie(kind, blocks, seed, source, target, in_pl
         await b.driver.bring_up()
         await b.driver.start(0, pasid=1)
         maker = Maker(b.memory, random.Random(seed), 0x80000)
-        job = maker.job(kind, blocks * kind.block, source_parts=source, target_parts=target,
+        job = maker.make(kind, blocks * kind.block, source_parts=source, target_parts=target,
                         in_place=in_place, offset=offset)
         await b.driver.submit(0, job.bd)
         job.check(b.memory, await b.driver.complete(0))
@@ -116,7 +116,7 @@ def test_every_length_up_to_4k(name):
         await b.driver.start(0, pasid=1)
         maker = Maker(b.memory, random.Random(5), 0x80000)
         for size in [*range(1, 70), *range(250, 260), *range(4085, 4097)]:
-            job = maker.job(BY_NAME[name], size)
+            job = maker.make(BY_NAME[name], size)
             await b.driver.submit(0, job.bd)
             job.check(b.memory, await b.driver.complete(0))
     Bench().run(case)
