@@ -42,6 +42,7 @@ sim: setup ## Build the RTL for SIM and PRESET (cached)
 regress: setup ## SEEDS random seeds on SIM, RTL against the golden model
 	@$(RUN) regress --sim $(SIM) --preset $(PRESET) --seeds $(SEEDS) --jobs $(JOBS)
 
+bench: PRESET = base
 bench: setup ## Measured figures of the model, the RTL and the simulation
 	@$(RUN) bench --preset $(PRESET)
 

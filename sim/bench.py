@@ -11,16 +11,17 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from sim.bench_rtl import rtl
 from sim.bench_sim import compare, speed
 from sim.toolchain import ROOT, SIMULATORS
 
-AREAS = ("model", "sim")
+AREAS = ("model", "rtl", "sim")
 MODEL_BAR = 30_000  # uncached 4-level stage-1 translations/s of the golden model
 
 
 @click.command(name="bench")
 @click.argument("areas", nargs=-1, type=click.Choice(AREAS))
-@click.option("--preset", default="tiny", show_default=True, help="Configuration of the RTL.")
+@click.option("--preset", default="base", show_default=True, help="Configuration of the RTL.")
 @click.option("--sim", type=click.Choice(SIMULATORS), help="Only this simulator.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(areas: tuple[str, ...], preset: str, sim: str | None, as_json: bool) -> None:
@@ -32,6 +33,8 @@ def command(areas: tuple[str, ...], preset: str, sim: str | None, as_json: bool)
     rows: list[dict[str, Any]] = []
     if "model" in areas or not areas:
         rows += _model()
+    if "rtl" in areas or not areas:
+        rows += rtl(preset)
     if "sim" in areas or not areas:
         for name in sims:
             rows += compare(name)
@@ -60,10 +63,14 @@ def _git() -> str:
 
 
 def _show(report: dict[str, Any]) -> None:
-    table = Table("case", "simulator", "metric", "value", "unit", "bar", "")
+    table = Table("case", "stage", "L", "pages", "simulator", "metric", "value", "unit", "bar", "",
+                  "peer")
     for row in report["results"]:
         bar = "" if row["bar"] is None else f"{row['bar']:,.6g}"
-        table.add_row(row["case"], row.get("sim", ""), row["metric"], f"{row['value']:,.6g}",
-                      row["unit"], bar, "" if row["bar"] is None else
-                      "ok" if row["ok"] else "[red]missed[/red]")
-    Console(width=None if sys.stdout.isatty() else 110).print(table)
+        peer = row.get("peer")
+        table.add_row(row["case"], row.get("stage", ""), str(row.get("L", "")),
+                      str(row.get("pages", "")), row.get("sim", ""), row["metric"],
+                      f"{row['value']:,.6g}", row["unit"], bar, "" if row["bar"] is None else
+                      "ok" if row["ok"] else "[red]missed[/red]",
+                      "" if peer is None else f"{peer:,.6g}")
+    Console(width=None if sys.stdout.isatty() else 150).print(table)

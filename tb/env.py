@@ -95,6 +95,14 @@ class Env:
         if count > 0:
             await self.events.at(self.cycles + count - 1)
 
+    async def bare_cycles(self, count: int) -> float:
+        """Let `count` clock edges pass in a loop that only toggles the clock (Verilator); agents
+        play, nothing wakes Python. Wall-clock seconds of the loop."""
+        number = self.events.new()
+        self.library.sim_bare(number, count)
+        await self.events.first(number)
+        return float(self.library.sim_bare_nanoseconds()) / 1e9
+
     async def reset(self, cycles: int = RESET_CYCLES) -> None:
         """Pulse rst; agents drop what they have under way. RAM and counters stay."""
         self.library.sim_reset(cycles)

@@ -48,6 +48,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "sim_deadline": (None, [c.c_uint32, c.c_uint64]),
     "sim_deadline_cancel": (None, [c.c_uint32]),
     "sim_take_fired": (c.c_uint32, [U32P, c.c_uint32]),
+    "sim_bare": (None, [c.c_uint32, c.c_uint64]),
+    "sim_bare_nanoseconds": (c.c_uint64, []),
     "sim_faults": (c.c_uint64, [c.POINTER(c.c_void_p)]),
     "sim_memory_open": (c.c_int, [c.c_uint64, c.c_uint64, c.c_int]),
     "sim_memory_bytes": (c.c_void_p, []),

@@ -87,6 +87,38 @@ void sim_deadline_cancel(uint32_t id)
     find_next_deadline();
 }
 
+static struct bare {
+    uint32_t id;
+    uint64_t cycles, nanoseconds;
+} bare;
+
+/* Ask the main program of Verilator to run the next `cycles` edges in a loop that only toggles the
+ * clock; fires `id` after them. */
+void sim_bare(uint32_t id, uint64_t cycles)
+{
+    bare = (struct bare){.id = id, .cycles = cycles};
+}
+
+/* Called by the main program: edges it is asked for, at most once for each `sim_bare`. */
+uint64_t sim_bare_take(void)
+{
+    uint64_t cycles = bare.cycles;
+    bare.cycles = 0;
+    return cycles;
+}
+
+void sim_bare_done(uint64_t nanoseconds)
+{
+    bare.nanoseconds = nanoseconds;
+    fire(bare.id);
+}
+
+/* Wall-clock time of the last bare loop. */
+uint64_t sim_bare_nanoseconds(void)
+{
+    return bare.nanoseconds;
+}
+
 /* Up to `room` fired ids, oldest first. */
 uint32_t sim_take_fired(uint32_t *out, uint32_t room)
 {

@@ -37,6 +37,9 @@ static inline void set_active(int bit, int on)
     else world.active &= ~(1ull << bit);
 }
 
+uint64_t sim_bare_take(void);
+void sim_bare_done(uint64_t nanoseconds);
+
 void clients_reset(void);
 void mems_reset(void);
 void lites_reset(void);

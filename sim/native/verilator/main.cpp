@@ -3,8 +3,10 @@
 // Makes the clock itself. A time step at which nothing outside can want anything (no event from
 // the native agents, no VPI callback due) is a bare evaluation; every other one goes through the
 // regions of IEEE 1800 4.4 as cocotb expects them. SUBSTREAM_EXTERNAL: cocotb watches and drives
-// signals of its own, so every step is of the second kind.
+// signals of its own, so every step is of the second kind. On request (`sim_bare`) a number of cycles
+// runs in a loop that does nothing but toggle the clock: what all of the above is measured against.
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <memory>
 
@@ -16,6 +18,8 @@
 #endif
 
 extern "C" void vlog_startup_routines_bootstrap(void);
+extern "C" uint64_t sim_bare_take(void);
+extern "C" void sim_bare_done(uint64_t nanoseconds);
 
 namespace {
 
@@ -49,6 +53,20 @@ void full_step(Vtop& top) {
 bool somebody_waits() {
     return VerilatedVpi::hasCbs(cbReadWriteSynch) || VerilatedVpi::hasCbs(cbReadOnlySynch) ||
            VerilatedVpi::hasCbs(cbNextSimTime);
+}
+
+// The loop of a plain C++ bench, from a step at which the clock is low.
+void bare_cycles(Vtop& top, uint64_t cycles) {
+    const auto start = std::chrono::steady_clock::now();
+    for (uint64_t n = 0; n < cycles; n++) {
+        top.clk = 1;
+        top.eval();
+        top.clk = 0;
+        top.eval();
+    }
+    const auto spent = std::chrono::steady_clock::now() - start;
+    sim_bare_done(
+        static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count()));
 }
 
 }  // namespace
@@ -103,6 +121,12 @@ int main(int argc, char** argv) {
 #if VM_TRACE
         if (waves) trace.dump(now);
 #endif
+        if (!top->clk) {
+            if (const uint64_t cycles = sim_bare_take()) {
+                bare_cycles(*top, cycles);
+                next_edge += 2 * HALF_PERIOD * cycles;
+            }
+        }
     }
     top->final();
     VerilatedVpi::callCbs(cbEndOfSimulation);
