@@ -1,4 +1,4 @@
-"""Figures of the RTL: latencies and rates in cycles on Verilator, with bars and a peer's figures."""
+"""Figures of the RTL: latencies and rates in cycles, with their bars and a peer's figures."""
 
 from __future__ import annotations
 
