@@ -127,10 +127,11 @@ class Config:
         return replace(self, **changes)
 
 
+_TINY = {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "walks": 2, "memory_reads": 4,
+         "ste_entries": 2, "cd_entries": 2, "walk_entries": 2, "tlb_entries": 4, "ipa_entries": 2}
 SIZES: dict[str, dict[str, int]] = {
-    "tiny": {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "walks": 2, "memory_reads": 4,
-             "ste_entries": 2, "cd_entries": 2, "walk_entries": 2,
-             "tlb_entries": 4, "ipa_entries": 2},
+    "tiny": _TINY,
+    "tiny-stall": _TINY,
     "base": {"utlb_entries": 32, "queues": 16},
     "full": {"utlb_entries": 64, "tbu_slots": 64, "tbu_threads": 32, "walks": 32,
              "memory_reads": 32, "queues": 64, "ste_entries": 64, "cd_entries": 64,

@@ -21,11 +21,16 @@ SSID_BITS = 20
 
 
 class Outcome(enum.Enum, shape=2):
-    """How a transaction ends at the TBU (reference 0 and 4.9)."""
+    """How a transaction ends at the TBU (reference 0 and 4.9).
+
+    RETRY is no end: this attempt has stalled. From the translator it means that the stall buffer
+    has the transaction; to a TBU, that it asks again.
+    """
 
     TRANSLATED = 0   # goes on with the translated (or, bypassing, the same) address
     ABORT = 1        # SLVERR to the client, nothing reaches memory
     RAZWI = 2        # OKAY; reads return 0, writes are dropped
+    RETRY = 3
 
 
 class Permissions(data.Struct):
@@ -58,7 +63,8 @@ class TranslationRequest(data.Struct):
     Members
     -------
     tbu, tag
-        Who asks; returned unchanged. A tag is not reused before its response.
+        Who asks; returned unchanged. A tag is not reused before its response; after RETRY the same
+        request comes again.
     sid, ssv, ssid, addr, rnw, pnu, ind
         The transaction as the client drives it (`ind` is 0 for writes).
     """
@@ -80,7 +86,8 @@ class TranslationResponse(data.Struct):
     Members
     -------
     outcome
-        ABORT and RAZWI end the transaction; its event, if any, is already with the EVTQ.
+        ABORT and RAZWI end the transaction; its event, if any, is already with the EVTQ. A
+        transaction that stalls has no response before software has answered.
     bypass
         TRANSLATED without any stage (for the trace).
     cacheable
@@ -216,7 +223,7 @@ class MemWrite(wiring.Signature):
 
 
 class EventRecord(data.Struct):
-    """TCU to EVTQ: a 32-byte record as software will read it.
+    """TCU to EVTQ: a 32-byte record as software will read it; `tbu` and `tag` say whose.
 
     `ready` means that its place in the queue is decided: it will be visible before any later
     CMD_SYNC completes, or it has been discarded (queue disabled or full). A `stall` record is never
@@ -225,6 +232,8 @@ class EventRecord(data.Struct):
 
     record: unsigned(256)
     stall: unsigned(1)
+    tbu: unsigned(4)
+    tag: unsigned(8)
 
 
 class SmmuState(wiring.Signature):
@@ -304,14 +313,16 @@ class StallVerdict(data.Struct):
     """EVTQ to the stall buffer, one for every accepted stall record, in order. Not a stream:
     `valid` is a one-cycle pulse.
 
-    `recorded`: the record is visible (or its write aborted, which loses it) and awaits a stall
-    command. Otherwise the queue was not writable: the buffer keeps the transaction and retries it
-    from the start when `writable` of the event queue rises (reference 4.9).
+    `recorded`: the record is visible and awaits a stall command, or `lost`: its write was aborted,
+    and nobody knows of the stall. Otherwise the queue was not writable: the buffer keeps the
+    transaction and retries it from the start when `writable` of the event queue rises (reference
+    4.9).
     """
 
     valid: unsigned(1)
     stag: unsigned(16)
     recorded: unsigned(1)
+    lost: unsigned(1)
 
 
 class MsiTarget(data.Struct):

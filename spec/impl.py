@@ -7,7 +7,7 @@ it, and `FEATURES` lists them for the documents.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 from spec import registers as r
@@ -265,12 +265,16 @@ _BASE = Implementation(
     ATTR_TYPES_OVR=1, HAD=1, XNX=1, FWB=1, RIL=1, BBML=2, OAS=SizeCode.B48, GRAN4K=1, GRAN16K=1,
     GRAN64K=1, STALL_MAX=16, ArchMinorRev=2)
 
+# What costs area is gone: one stage, one granule, linear CD tables, nothing stalls.
+_TINY = Implementation(
+    S1P=1, COHACC=1, MSI=1, TTENDIAN=r.TTENDIAN.LITTLE, STALL_MODEL=r.StallModel.TERMINATE,
+    ST_LEVEL=1, SIDSIZE=16, SSIDSIZE=8, EVENTQS=8, CMDQS=8, ATTR_PERMS_OVR=1,
+    ATTR_TYPES_OVR=1, HAD=1, OAS=SizeCode.B44, GRAN4K=1, ArchMinorRev=1)
+
 PRESETS: dict[str, Implementation] = {
-    # What costs area is gone: one stage, one granule, linear CD tables, nothing stalls.
-    "tiny": Implementation(
-        S1P=1, COHACC=1, MSI=1, TTENDIAN=r.TTENDIAN.LITTLE, STALL_MODEL=r.StallModel.TERMINATE,
-        ST_LEVEL=1, SIDSIZE=16, SSIDSIZE=8, EVENTQS=8, CMDQS=8, ATTR_PERMS_OVR=1,
-        ATTR_TYPES_OVR=1, HAD=1, OAS=SizeCode.B44, GRAN4K=1, ArchMinorRev=1),
+    "tiny": _TINY,
+    # The fastest build in which something stalls, for regressions.
+    "tiny-stall": replace(_TINY, STALL_MODEL=r.StallModel.BOTH, STALL_MAX=3),
     "base": _BASE,
     "full": Implementation.from_idrs(
         _BASE.idr0, _BASE.idr1, _BASE.idr3,

@@ -37,7 +37,8 @@ class Slots(wiring.Component):
         The slot whose request is to be sent next; `ask_taken` when it was.
     answer, answer_index, answer_verdict, answer_stale, answer_address
         The verdict for a slot has come. `answer_address` (combinational) is what the slot holds;
-        `answer_stale`: an invalidation came after the slot was parked or asked again.
+        `answer_stale`: an invalidation came after the slot was parked or asked again. With RETRY
+        the request is to be sent again.
     leave_*
         The slot that may leave now: `leave_valid`, `leave_address`, `leave_verdict`,
         `leave_thread`; it leaves at once. An answer without an earlier slot in its
@@ -71,6 +72,7 @@ class Slots(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         n = self.count
+        self._again = Signal()  # the answer is to ask again
         # One bit per slot.
         valid, unsent, known, ends, behind, stale, tail = (
             Signal(n, name=name) for name in
@@ -132,13 +134,15 @@ class Slots(wiring.Component):
         arrives_known = Mux(park.known, parked, 0)
         arrives_unsent = Mux(park.known | self.asked, 0, parked)
         again = Signal(self.count)  # slots to be asked for again
-        m.d.comb += again.eq(Mux(self.retry, valid & known & ~ends & behind, 0))
+        m.d.comb += again.eq(Mux(self.retry, valid & known & ~ends & behind, 0)
+                             | Mux(self._again, answered, 0))
+        kept = Mux(self._again, 0, answered)
         ended = (Mux(park.verdict.outcome != Outcome.TRANSLATED, arrives_known, 0)
-                 | Mux(self.answer_verdict.outcome != Outcome.TRANSLATED, answered, 0))
+                 | Mux(self.answer_verdict.outcome != Outcome.TRANSLATED, kept, 0))
         m.d.sync += [
             valid.eq((valid & ~left) | parked),
             unsent.eq((unsent & ~asked) | arrives_unsent | again),
-            known.eq(((known | answered) & ~left & ~parked & ~again) | arrives_known),
+            known.eq(((known | kept) & ~left & ~parked & ~again) | arrives_known),
             ends.eq((ends & ~parked) | ended),
             stale.eq((stale & ~parked & ~again) | Mux(self.invalidated, ~0, 0)),
         ]
@@ -179,7 +183,7 @@ class Slots(wiring.Component):
         may, free, ready, turn, chosen, previous = (
             Signal(n, name=name) for name in
             ("may", "unblocked", "ready", "turn", "leaving", "leave_previous"))
-        m.d.comb += may.eq(first)
+        m.d.comb += [may.eq(first), self._again.eq(self.answer_verdict.outcome == Outcome.RETRY)]
         for i in range(n):
             m.d.comb += free[i].eq(may[i] & ~self.blocked.bit_select(thread[i], 1))
         kind = Mux(self.room_issue, ~ends, 0) | Mux(self.room_end, ends, 0)
@@ -193,7 +197,7 @@ class Slots(wiring.Component):
             turn.eq(round_robin(ready, previous)),
             chosen.eq(Mux(self.answer, answering, turn)),
             index.eq(Mux(self.answer, self.answer_index, encode(turn))),
-            self.leave_valid.eq(Mux(self.answer, (free & chosen).any() & answer_room,
+            self.leave_valid.eq(Mux(self.answer, (free & chosen).any() & answer_room & ~self._again,
                                     ready.any())),
             read.addr.eq(index),
             stored.addr.eq(index),

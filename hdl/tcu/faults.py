@@ -28,11 +28,11 @@ class FaultReport(wiring.Component):
     recinvsid
         CR2.RECINVSID.
     record
-        The 32 bytes; fields that the type does not have are 0.
+        The 32 bytes; fields that the type does not have are 0, and so is STAG.
     recorded
         The record goes to the Event queue.
     outcome
-        ABORT or RAZWI.
+        ABORT or RAZWI; RETRY: the transaction stalls.
     """
 
     req: In(TranslationRequest)
@@ -73,12 +73,14 @@ class FaultReport(wiring.Component):
         return {
             "TYPE": fault.type, "StreamID": req.sid, "SSV": req.ssv,
             "SubstreamID": Mux(req.ssv, req.ssid, 0), "PnU": pnu, "InD": ind, "RnW": req.rnw,
+            "Stall": self.outcome == Outcome.RETRY,
             "S2": fault.s2, "CLASS": fault.cls, "TTRnW": fault.ttrnw,
             "InputAddr": req.addr, "IPA": Mux(fault.s2, walk.ipa, 0), "FetchAddr": walk.fetch,
         }
 
     def _policy(self, m: Module) -> None:
-        """Terminate how, record or not (reference 4.9)."""
+        """Stall, or terminate how; record or not. The stage of the fault alone decides which bits
+        apply (reference 4.9)."""
         fault = self.walk.fault
         m.d.comb += [self.outcome.eq(Outcome.ABORT), self.recorded.eq(1)]
         with m.Switch(fault.type):
@@ -89,15 +91,19 @@ class FaultReport(wiring.Component):
                     pass
                 with m.Elif(fault.s2):
                     m.d.comb += self.recorded.eq(self.ste.S2R | self.ste.S2S)
+                    with m.If(self.ste.S2S):
+                        m.d.comb += self.outcome.eq(Outcome.RETRY)
                 with m.Else():
                     m.d.comb += self.recorded.eq(self.cd.R | self.cd.S)
-                    with m.If(~self.cd.A & ~self.cd.S):
+                    with m.If(self.cd.S):
+                        m.d.comb += self.outcome.eq(Outcome.RETRY)
+                    with m.Elif(~self.cd.A):
                         m.d.comb += self.outcome.eq(Outcome.RAZWI)
 
 
 class FaultReporter(wiring.Component):
-    """Records faults one after the other; the answer follows when the Event queue has accepted
-    the record.
+    """Records faults one after the other; the answer follows when the Event queue (or, if it
+    stalls, the stall buffer) has accepted the record.
 
     Members
     -------
@@ -133,6 +139,9 @@ class FaultReporter(wiring.Component):
         with m.If(self.take):
             m.d.sync += [
                 busy.eq(1), unsent.eq(self.recorded), self.event.payload.record.eq(self.record),
+                self.event.payload.stall.eq(self.response.reply.outcome == Outcome.RETRY),
+                self.event.payload.tbu.eq(self.response.tbu),
+                self.event.payload.tag.eq(self.response.tag),
                 self.answer.payload.eq(self.response),
             ]
         return m

@@ -19,6 +19,7 @@ from hdl.streams import (
 )
 from hdl.tcu.maintenance import Maintenance
 from hdl.tcu.queues.engine import QueueEngine
+from hdl.tcu.stalls.buffer import StallBuffer
 from hdl.tcu.translate import Translator
 
 
@@ -69,7 +70,7 @@ class Tcu(wiring.Component):
         connect(m, registers.state, translator.state)
         connect(m, registers.queues, queues.regs)
         connect(m, queues.irq, flipped(self.irq))
-        m.d.comb += [self.enable.eq(registers.state.smmuen), queues.stall_cmd.ready.eq(1)]
+        m.d.comb += self.enable.eq(registers.state.smmuen)
 
         for i in range(tbus):
             connect(m, flipped(self.request[i]), requests.source[i])
@@ -77,8 +78,11 @@ class Tcu(wiring.Component):
             connect(m, maintenance.tbu_inv[i], flipped(self.invalidation[i]))
             connect(m, maintenance.tbu_sync[i], flipped(self.sync[i]))
         connect(m, requests.sink, translator.req)
-        connect(m, translator.resp, responses.source)
-        connect(m, translator.event, queues.event)
+        if config.impl.stalls:
+            self._stalls(m, translator, queues, responses)
+        else:
+            connect(m, translator.resp, responses.source)
+            connect(m, translator.event, queues.event)
         connect(m, queues.inv, maintenance.inv)
         connect(m, queues.syncs[0], maintenance.sync)
         connect(m, maintenance.translator_inv, translator.inv)
@@ -90,6 +94,17 @@ class Tcu(wiring.Component):
         connect(m, translator.write, writes.port[1])
         m.d.comb += axi_join(self.mem, reads.axi, writes.axi)
         return m
+
+    def _stalls(self, m, translator, queues, responses) -> None:
+        """The stall buffer between the translator, the Event queue and the TBUs."""
+        stalls = m.submodules.stalls = StallBuffer(self.config)
+        connect(m, translator.event, stalls.event)
+        connect(m, translator.resp, stalls.response)
+        connect(m, stalls.record, queues.event)
+        connect(m, stalls.answer, responses.source)
+        connect(m, queues.stall_cmd, stalls.command)
+        m.d.comb += [stalls.verdict.eq(queues.verdict), stalls.writable.eq(queues.writable),
+                     stalls.enable.eq(self.enable)]
 
 
 def axi_join(port, reads, writes) -> list:

@@ -76,7 +76,7 @@ class EventQueue(wiring.Component):
                 m.d.sync += [
                     record.eq(event.payload),
                     verdict.stag.eq(view(F_TRANSLATION, event.payload.record).STAG),
-                    verdict.recorded.eq(0),
+                    verdict.recorded.eq(0), verdict.lost.eq(0),
                 ]
                 with m.If(event.valid & self.writable):
                     m.next = "WRITE"
@@ -97,7 +97,7 @@ class EventQueue(wiring.Component):
                         regs.abort.eq(self.write.resp.payload.error),
                     ]
                     m.d.sync += [
-                        verdict.valid.eq(record.stall),
+                        verdict.valid.eq(record.stall), verdict.lost.eq(regs.abort),
                         self.interrupt.eq(regs.advance & (used == 0)),
                     ]
                     m.next = "ACCEPT"

@@ -73,6 +73,20 @@ def test_terminate_and_record(a, r, outcome):
     assert (access.event is not None) == bool(r)
 
 
+@pytest.mark.parametrize("r", [0, 1])
+@pytest.mark.parametrize("a", [0, 1])
+def test_stall(a, r):
+    """S decides alone. Faults that are not about the translation never stall."""
+    it = machine()
+    ttb = stage1(it, S=1, A=a, R=r)
+    put_leaf(it, ttb, 0, S1Table.pack(Type=3, Address=RAM_END), level=0)
+    walk, abort = it.run([Access(1 << 40), Access(0)])
+    assert walk.outcome == Outcome.RETRY
+    assert (walk.event.TYPE, walk.event.Stall, walk.event.STAG) == (EventType.F_TRANSLATION, 1, 0)
+    assert abort.outcome == Outcome.ABORT
+    assert fault(abort) == (EventType.F_WALK_EABT, 0, FaultClass.TT)
+
+
 # (leaf fields, CD fields, table attributes, privileged and unprivileged rwx)
 RIGHTS = [
     ({"AP": AP.PRIV_RW}, {}, 0, "rwx--x"),

@@ -118,3 +118,22 @@ def test_stage2_refuses_the_update_of_a_descriptor():
     assert fault(access) == (EventType.F_PERMISSION, 1, FaultClass.TT)
     assert (access.event.TTRnW, access.event.IPA) == (0, ipa)
     assert access.outcome == Outcome.ABORT
+
+
+@pytest.mark.parametrize(("stage1", "stage2"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_the_stage_of_the_fault_alone_decides_about_a_stall(stage1, stage2):
+    """Stage-2 faults of CD and table fetches are S2S's, too."""
+    results = {}
+    for case in ("stage 1", "table", "output", "CD"):
+        world = Nested(S=stage1, ste={"S2S": stage2})
+        if case == "table":
+            world.map1(VA, vmsa.S1Table.pack(Type=3, Address=IPA), level=0)
+        elif case == "output":
+            world.map1(VA, page(IPA))
+        elif case == "CD":
+            world.map2(0x8000_0000, 0, level=2)
+        access, = world.it.run([Access(VA)])
+        assert access.event.S2 == (case != "stage 1")
+        assert access.event.Stall == (access.outcome == Outcome.RETRY)
+        results[case] = access.event.Stall
+    assert results == {"stage 1": stage1, "table": stage2, "output": stage2, "CD": stage2}

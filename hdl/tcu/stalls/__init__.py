@@ -1,0 +1,1 @@
+"""Stalled transactions: their tags, their waiting room, and the answers to them."""
