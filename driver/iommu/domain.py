@@ -14,6 +14,7 @@ from spec.codes import Shareability, TG0Code, WalkCacheability
 from spec.commands import TLBI_NH_ASID, TLBI_NH_VA, Command
 from spec.context import CD
 from spec.registers import StallModel
+from spec.stream_table import SteS1Fmt
 from spec.vmsa import Mair
 
 IN_PLACE = 2  # BBML from which a block may become a table without being invalid in between
@@ -179,9 +180,11 @@ class Stream:
         iommu.streams[sid] = self
 
     @classmethod
-    async def open(cls, iommu: Iommu, sid: int, log2_pasids: int) -> Stream:
-        """Take over StreamID `sid`, with room for 2^`log2_pasids` address spaces."""
-        return cls(iommu, sid, await iommu.smmu.attach_contexts(sid, log2_pasids))
+    async def open(cls, iommu: Iommu, sid: int, log2_pasids: int,
+                   fmt: SteS1Fmt | None = None) -> Stream:
+        """Take over StreamID `sid`, with room for 2^`log2_pasids` address spaces; `fmt` as
+        `SmmuDriver.attach_contexts`."""
+        return cls(iommu, sid, await iommu.smmu.attach_contexts(sid, log2_pasids, fmt))
 
     @property
     def pasid_limit(self) -> int:

@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+
 from driver.bus import Bus
-from driver.smmu.cmdq import CommandQueue
-from spec.commands import Command
-from spec.fields import Field, Structure
+from spec.fields import Structure
+
+Words = list[int]
+Used = Callable[[Sequence[int]], Words]
+ALL = (1 << 64) - 1
 
 
-async def update_entry(bus: Bus, cmdq: CommandQueue, address: int, entry: Structure, valid: Field,
-                       invalidate: Command) -> None:
-    """Replace the entry at `address` by `entry`.
+async def update_entry(bus: Bus, address: int, target: Structure, used: Used,
+                       sync: Callable[[], Awaitable[None]]) -> None:
+    """Replace the entry at `address` by `target`.
 
-    The SMMU reads doublewords one by one, in any order, at any time. A change inside one
-    doubleword is therefore safe as it is. Otherwise: make the old entry invalid and drop it from
-    the caches; write the rest while nobody looks at it; write the doubleword that holds the valid
-    bit last and drop the cached invalid entry.
+    The SMMU reads doublewords one by one, in any order, at any time, and keeps what it read until
+    it is told to drop it. If the bits that matter before and after differ in one doubleword only,
+    every transaction sees the old entry or the new one:
+
+    1. write what the old entry ignores, in all other doublewords;
+    2. write that doubleword;
+    3. clear what the new entry ignores.
+
+    Otherwise transactions in between are aborted: make the entry invalid, write the rest, and then
+    the doubleword that makes it valid again.
+
+    Parameters
+    ----------
+    used
+        Masks of the bits that an entry with these doublewords does not ignore. An invalid entry
+        has only its valid bit, which lies in doubleword 0.
+    sync
+        Drops the entry from all caches; awaited after each step that changed anything.
     """
-    words = entry.words()
-    first = bus.memory.read64(address)
-    if valid.get(first):
-        changed = [n for n, word in enumerate(words) if bus.memory.read64(address + 8 * n) != word]
-        if len(changed) <= 1:
-            for n in changed:
-                bus.memory.write(address + 8 * n, words[n].to_bytes(8, "little"))
-                await cmdq.issue(invalidate)
-            return
-        bus.memory.write(address, bytes(8))
-        await cmdq.issue(invalidate)
-    for n, word in enumerate(words[1:], 1):
-        bus.memory.write(address + 8 * n, word.to_bytes(8, "little"))
-    bus.memory.write(address, words[0].to_bytes(8, "little"))
-    await cmdq.issue(invalidate)
+    new = target.words()
+    live = [bus.memory.read64(address + 8 * n) for n in range(len(new))]
+    matters, will_matter = used(live), used(new)
+    prepared = [word & mask | to & ~mask for word, mask, to in zip(live, matters, new, strict=True)]
+    critical = [n for n, (word, mask) in enumerate(zip(prepared, will_matter, strict=True))
+                if word & mask != new[n] & mask]
+
+    async def step(words: Words) -> None:
+        changed = [n for n, word in enumerate(words) if word != live[n]]
+        for n in changed:
+            bus.memory.write(address + 8 * n, words[n].to_bytes(8, "little"))
+            live[n] = words[n]
+        if changed:
+            await sync()
+
+    if len(critical) == 1:
+        n = critical[0]
+        await step([*prepared[:n], live[n], *prepared[n + 1:]])
+        await step([*live[:n], new[n], *live[n + 1:]])
+    elif critical:
+        await step([0, *live[1:]])
+        await step([0, *new[1:]])
+    await step(new)

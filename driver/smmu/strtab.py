@@ -5,13 +5,15 @@ from __future__ import annotations
 from driver.bus import Bus, DriverError, Region
 from driver.smmu.cmdq import CommandQueue
 from driver.smmu.entry import update_entry
-from spec.commands import CFGI_STE
+from driver.smmu.used import ste_used
+from spec.commands import CFGI_STE, PREFETCH_CONFIG
 from spec.impl import Implementation
 from spec.registers import STRTAB_BASE, STRTAB_BASE_CFG
 from spec.stream_table import L1STD, L1STD_BYTES, STE, STE_BYTES, SteConfig, StrtabFmt
 
 SPLIT = 8
-LINEAR_MAX = 8  # StreamID bits up to which a linear table is worth its memory
+LINEAR_MAX = 8  # StreamID bits up to which a linear table is used, as in Linux
+L1_MAX = 17  # log2 of the most L1 descriptors
 
 ABORT = STE.make(V=1, Config=SteConfig.ABORT)
 
@@ -23,8 +25,7 @@ class StreamTable:
         self._bus, self._cmdq = bus, cmdq
         self._bits = impl.SIDSIZE
         self._two_level = bool(impl.ST_LEVEL) and impl.SIDSIZE > LINEAR_MAX
-        if not self._two_level:
-            self._bits = min(self._bits, LINEAR_MAX)
+        self._bits = min(self._bits, SPLIT + L1_MAX if self._two_level else LINEAR_MAX)
         size = L1STD_BYTES << (self._bits - SPLIT) if self._two_level else STE_BYTES << self._bits
         self._base = bus.pages.contiguous(size, max(size, STE_BYTES))
         if not self._two_level:
@@ -41,9 +42,11 @@ class StreamTable:
 
     async def write(self, sid: int, ste: STE) -> None:
         """Make `ste` the entry of `sid`, safe at every intermediate state."""
-        entry = await self._entry(sid)
-        await update_entry(self._bus, self._cmdq, entry, ste, STE.V,
-                           CFGI_STE.make(StreamID=sid, Leaf=1))
+        async def sync() -> None:
+            await self._cmdq.issue(CFGI_STE.make(StreamID=sid, Leaf=1))
+
+        await update_entry(self._bus, await self._entry(sid), ste, ste_used, sync)
+        await self._cmdq.post(PREFETCH_CONFIG.make(StreamID=sid))
 
     async def _entry(self, sid: int) -> int:
         if sid >> self._bits:
