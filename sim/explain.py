@@ -12,10 +12,11 @@ import click
 from rich.console import Console
 
 from pymodel.transaction import Result, Transaction
-from sim.replay.capture import CaptureError, load
+from sim.replay.capture import Capture, CaptureError, load
 from sim.replay.dut_model import machine
 from sim.replay.expect import decode
 from sim.text import steps_text
+from sim.toolchain import SIMULATORS
 
 
 class Number(click.ParamType):
@@ -45,9 +46,13 @@ class Number(click.ParamType):
 @click.option("--write/--read", default=False, help="Kind of access.  [default: read]")
 @click.option("--pnu", is_flag=True, help="A privileged access.")
 @click.option("--ind", is_flag=True, help="An instruction read.")
+@click.option("--dut", type=click.Choice(["model", "rtl"]), default="model", show_default=True,
+              help="rtl: also what the RTL reads and answers, beside the model.")
+@click.option("--sim", type=click.Choice(SIMULATORS), default="verilator", show_default=True,
+              help="Simulator, with --dut rtl.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(directory: Path, sid: int, ssid: int | None, iova: int, write: bool, pnu: bool,
-            ind: bool, as_json: bool) -> None:
+            ind: bool, dut: str, sim: str, as_json: bool) -> None:
     """Explain one access on the frozen machine in DIRECTORY.
 
     Exit status: 0 explained, whatever the outcome; 2 the capture cannot be read.
@@ -60,13 +65,46 @@ def command(directory: Path, sid: int, ssid: int | None, iova: int, write: bool,
     smmu, _ = machine(capture)
     txn = Transaction(sid=sid, ssid=ssid, addr=iova, write=write, pnu=pnu, ind=ind)
     result = smmu.explain(txn)
+    seen = on_rtl(capture, txn, sim) if dut == "rtl" else None
     if as_json:
-        click.echo(json.dumps(as_dict(txn, result), indent=1))
+        click.echo(json.dumps(as_dict(txn, result) | ({"rtl": seen} if seen else {}), indent=1))
         return
     console = Console()
     console.print(f"[bold]{access(txn)}[/bold]", highlight=False)
     console.print(steps_text(result.steps), highlight=False, soft_wrap=True, end="")
     console.print(f"[bold]{outcome(result)}[/bold]", highlight=False, soft_wrap=True)
+    if seen:
+        console.print(rtl_text(seen, result), highlight=False, soft_wrap=True)
+
+
+def on_rtl(capture: Capture, txn: Transaction, sim: str) -> dict[str, Any]:
+    """What the RTL does with `txn`; see `tb.cases.explain`. Caches are empty."""
+    from hdl.config import Config
+    from sim.dut import build_dut
+    from sim.runner import run
+    build = build_dut(Config.preset("tiny").with_(impl=capture.impl), sim)
+    access = {"sid": txn.sid, "ssid": txn.ssid, "iova": txn.addr, "write": txn.write,
+              "pnu": txn.pnu, "ind": txn.ind}
+    found: dict[str, Any] = run(build, "tb.cases.explain:explain", preset="tiny", params={
+        "capture": str(capture.path.resolve()), "access": access, "pnu": [txn.pnu]}).check().value
+    return found
+
+
+def rtl_text(seen: dict[str, Any], result: Result) -> str:
+    """The RTL's accesses, each with the model's step at the same address, and its answer."""
+    steps = {step.address: step.step for step in result.steps if step.address is not None}
+    lines = ["the RTL, with the memory access of each step and its cycle:"]
+    for item in seen["accesses"]:
+        words = " ".join(f"{word:016x}" for word in item["words"])
+        kind = "write" if item["write"] else "read"
+        unknown = "record event" if item["write"] else "(not in the model)"
+        lines.append(f"  {steps.get(item['address'], unknown):<18} "
+                     f"@{item['address']:#x} +{item['cycle']} {kind} [{words}]"
+                     + ("" if item["ok"] else " bus error"))
+    where = "" if seen["pa"] is None else f"output address {seen['pa']:#x}"
+    event = seen["event"] and decode(bytes.fromhex(seen["event"]))
+    lines.append(f"{seen['ending']}: {where or f'event {event}'}")
+    return "\n".join(lines)
 
 
 def access(txn: Transaction) -> str:

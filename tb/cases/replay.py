@@ -13,6 +13,7 @@ from spec.events import EVENT_BYTES
 from spec.registers import CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, EVENTQ_CONS, EVENTQ_PROD
 from tb.client import Request, Response
 from tb.env import Env
+from tb.memory_port import MemoryAccess
 from tb.samplers import TraceEntry
 from tb.scoreboard import ABORT, RAZWI
 
@@ -28,15 +29,9 @@ async def replay(env: Env) -> list[dict[str, Any]]:
     `params["pnu"]` says which probes are driven privileged.
     """
     capture = load(env.params["capture"])
-    env.open_memory(capture.ram_base, capture.ram_size)
-    for address, content in capture.pages.items():
-        env.mem.write(address, content)
     for port in env.mems:
         port.set(read_latency=env.rng.randrange(1, 8), write_latency=env.rng.randrange(1, 8))
-    env.mems[0].set(log=True)
-    for write in restore_writes(capture):
-        await _write(env, write)
-    machine = _Machine(env, capture)
+    machine = await Machine.restore(env, capture)
     answers = []
     probes = capture.probes[::env.params["every"]]
     for at in range(0, len(probes), BATCH):
@@ -54,8 +49,25 @@ async def _write(env: Env, write: Write) -> None:
     raise AssertionError(f"register {write.ack:#x} does not acknowledge {write.value:#x}")
 
 
-class _Machine:
-    """Runs batches of probes and finds out what each one did."""
+class Machine:
+    """Runs batches of probes and finds out what each one did.
+
+    Members
+    -------
+    accesses
+        What the SMMU itself read and wrote in memory for the last batch.
+    """
+
+    @classmethod
+    async def restore(cls, env: Env, capture: Capture) -> Machine:
+        """The RTL in the state of the capture."""
+        env.open_memory(capture.ram_base, capture.ram_size)
+        for address, content in capture.pages.items():
+            env.mem.write(address, content)
+        env.mems[0].set(log=True)
+        for write in restore_writes(capture):
+            await _write(env, write)
+        return cls(env, capture)
 
     def __init__(self, env: Env, capture: Capture) -> None:
         self._env, self._capture = env, capture
@@ -65,12 +77,15 @@ class _Machine:
         size = max(COMMAND_BYTES << self._log2, 32)
         self._cmdq = base.ADDR & ~(size - 1)
         self._prod = capture.regs["CMDQ_PROD"] & ((2 << self._log2) - 1)
+        self.accesses: list[MemoryAccess] = []
 
     async def batch(self, probes: tuple[Probe, ...]) -> list[dict[str, Any]]:
         env = self._env
         pnu = env.params["pnu"]
+        env.mems[0].clear_log()
         responses = await env.client(CLIENT).run(
             [_request(probe, pnu[probe.number]) for probe in probes])
+        self.accesses = env.mems[0].log()
         await self._sync()
         traces = env.trace(1 + CLIENT).take()
         assert len(traces) == len(probes), f"{len(traces)} trace records of {len(probes)} probes"
