@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": ("sim.explain", "Every step of one translation, and the rule that decides it."),
     "run": ("sim.run_command", "One case, simulator and seed; with waves if wanted."),
     "scenarios": ("sim.scenarios.command", "The scenarios of the driver, on model and RTL."),
+    "serve": ("sim.serve.command", "The device behind vfio-user sockets, for other processes."),
     "replay": ("sim.replay.command", "Replay a capture on the model or the RTL."),
 }
 

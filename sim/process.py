@@ -34,13 +34,18 @@ def run_tool(command: Sequence[str], *, cwd: Path, env: dict[str, str] | None = 
 
 
 def run_simulator(command: Sequence[str], *, cwd: Path, env: dict[str, str], log: Path,
-                  timeout: float) -> int | None:
-    """Exit status, or None when `timeout` seconds of wall clock passed and it was killed."""
+                  timeout: float, ends: bool = False) -> int | None:
+    """Exit status, or None when `timeout` seconds of wall clock passed and it was killed.
+
+    With `ends`, SIGTERM and SIGINT are passed on as SIGTERM, for the simulator to end by itself.
+    """
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=cwd, env=env, stdout=out,
                                    stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                    start_new_session=True)
         try:
+            for number in (signal.SIGTERM, signal.SIGINT) if ends else ():
+                signal.signal(number, lambda *_: process.terminate())
             return process.wait(timeout)
         except subprocess.TimeoutExpired:
             return None

@@ -65,7 +65,7 @@ def reproduce_command(case: str, sim: str, preset: str, seed: int, params: dict[
 
 def run(build: Build, case: str, *, seed: int = 1, params: dict[str, Any] | None = None,
         waves: bool = False, preset: str = "base", timeout: float = 600.0,
-        external: tuple[str, ...] = (), keep: bool = False) -> RunResult:
+        external: tuple[str, ...] = (), keep: bool = False, ends: bool = False) -> RunResult:
     """Run coroutine function `case` ("package.module:function", called with a `tb.env.Env`).
 
     Parameters
@@ -78,6 +78,8 @@ def run(build: Build, case: str, *, seed: int = 1, params: dict[str, Any] | None
         Wall-clock seconds after which the simulator is killed.
     external
         As given to `sim.build.build`.
+    ends
+        Whether the case ends on SIGTERM, which is then passed on to it.
     """
     params = params or {}
     RUNS.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,7 @@ def run(build: Build, case: str, *, seed: int = 1, params: dict[str, Any] | None
            "COCOTB_TRUST_INERTIAL_WRITES": str(int(build.sim == "verilator")),  # Icarus races
            "COCOTB_RANDOM_SEED": str(seed), "COCOTB_RESULTS_FILE": "results.xml"}
     status = run_simulator(build.command(waves), cwd=directory, env=env,
-                           log=directory / "log.txt", timeout=timeout)
+                           log=directory / "log.txt", timeout=timeout, ends=ends)
     found = _result(directory, status, timeout)
     wanted = waves or keep or not found["ok"]
     if not wanted:

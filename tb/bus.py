@@ -12,10 +12,12 @@ RAM_SIZE = 1 << 30
 
 
 class CocotbBus(Bus):
-    """The machine in `env`. Register accesses take simulated time; memory is shared."""
+    """The machine in `env`, with memory [base, base + size). Register accesses take simulated
+    time; memory is shared."""
 
-    def __init__(self, env: Env, seed: int = 1) -> None:
-        env.open_memory(RAM_BASE, RAM_SIZE)
+    def __init__(self, env: Env, seed: int = 1, *, base: int = RAM_BASE,
+                 size: int = RAM_SIZE) -> None:
+        env.open_memory(base, size)
         self.env, self.memory = env, env.mem
         self.pages = PageAllocator(self.memory, RAM_BASE, RAM_SIZE, seed)
 

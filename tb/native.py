@@ -58,6 +58,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
                              c.c_int, c.c_uint32, c.c_uint32]),
     "sim_memory_watch": (None, [c.c_uint32, c.c_uint64, c.c_uint64]),
     "sim_memory_unwatch": (None, [c.c_uint32]),
+    "sim_memory_ranges": (None, [c.c_void_p, c.c_uint64]),
     "sim_error_remove": (None, [c.c_uint32]),
     "sim_mem_knobs": (c.POINTER(MemKnobs), [c.c_int]),
     "sim_mem_stats": (c.POINTER(MemStats), [c.c_int]),
@@ -71,6 +72,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "sim_trace_clear": (None, [c.c_int]),
     "sim_irq_count": (c.c_uint64, [c.c_int]),
     "sim_irq_log": (c.c_uint64, [c.POINTER(c.c_void_p)]),
+    "sim_irq_clear": (None, []),
     "sim_irq_watch": (None, [c.c_uint32, c.c_uint32]),
     "sim_irq_cancel": (None, [c.c_uint32]),
 }

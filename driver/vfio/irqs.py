@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from dataclasses import dataclass, field
 
 from driver.vfio import uapi
@@ -26,7 +27,7 @@ class Vector:
         """It happened."""
         if self.masked:
             self.pending = True
-        elif self.fd >= 0:
+        elif self.fd >= 0 and _takes(self.fd):
             os.eventfd_write(self.fd, 1)
 
     def unmask(self) -> None:
@@ -135,6 +136,13 @@ class Irqs:
 
 def _range(irq: IrqIndex, request: uapi.IrqSet) -> list[Vector]:
     return irq.vectors[request.start:request.start + request.count]
+
+
+def _takes(fd: int) -> bool:
+    """Whether an eventfd can be written without waiting for its reader: a full one is not."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def _duplicate(fd: int) -> int:

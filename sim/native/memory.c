@@ -30,6 +30,13 @@ struct watch {
 };
 static VEC(struct watch) watches;
 
+/* Where there is RAM, if somebody says so; else everywhere in [base, base + size). */
+struct range {
+    uint64_t first, last;
+};
+static VEC(struct range) ranges;
+static int ranged;
+
 struct monitor {
     int armed;
     uint64_t addr, last;
@@ -56,7 +63,8 @@ int sim_memory_open(uint64_t base, uint64_t size, int fd)
     ram.base = base;
     ram.size = size;
     ram.fd = fd;
-    rules.n = watches.n = 0;
+    rules.n = watches.n = ranges.n = 0;
+    ranged = 0;
     armed_monitors = 0;
     memset(monitors, 0, sizeof monitors);
     return fd;
@@ -65,6 +73,15 @@ int sim_memory_open(uint64_t base, uint64_t size, int fd)
 void *sim_memory_bytes(void)
 {
     return ram.bytes;
+}
+
+/* From now on only these `n` ranges (first, last) are RAM. */
+void sim_memory_ranges(const uint64_t *pairs, uint64_t n)
+{
+    ranged = 1;
+    ranges.n = 0;
+    for (uint64_t i = 0; i < n; i++)
+        VEC_PUSH(&ranges, ((struct range){pairs[2 * i], pairs[2 * i + 1]}));
 }
 
 /* Response (SLVERR or DECERR) of accesses outside RAM. */
@@ -119,11 +136,19 @@ uint8_t *memory_at(uint64_t addr)
     return ram.bytes + (addr - ram.base);
 }
 
+static int there(const struct access *a)
+{
+    if (a->addr < ram.base || a->last < a->addr || a->last - ram.base >= ram.size) return 0;
+    if (!ranged) return 1;
+    for (size_t i = 0; i < ranges.n; i++)
+        if (a->addr >= ranges.at[i].first && a->last <= ranges.at[i].last) return 1;
+    return 0;
+}
+
 enum resp memory_check(const struct access *a)
 {
     if (watches.n && !a->write) look(a);
-    if (a->addr < ram.base || a->last < a->addr || a->last - ram.base >= ram.size)
-        return (enum resp)ram.outside;
+    if (!there(a)) return (enum resp)ram.outside;
     for (size_t i = 0; i < rules.n; i++) {
         struct error_rule *r = &rules.at[i];
         if (a->last < r->lo || a->addr > r->hi || !(r->ports >> a->port & 1)) continue;

@@ -72,6 +72,11 @@ uint64_t sim_irq_log(const struct pulse **log)
     return pulses.n;
 }
 
+void sim_irq_clear(void)
+{
+    pulses.n = 0;
+}
+
 /* Fire `id` at the next pulse of one of `wires`. */
 void sim_irq_watch(uint32_t id, uint32_t wires)
 {

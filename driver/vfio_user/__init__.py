@@ -1,0 +1,1 @@
+"""vfio-user: devices over UNIX sockets, server and client."""

@@ -1,0 +1,1 @@
+"""`substream serve`: the device behind vfio-user sockets, as a process."""
