@@ -11,11 +11,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from sim.bench_accel import accel
 from sim.bench_rtl import rtl
 from sim.bench_sim import compare, speed
 from sim.toolchain import ROOT, SIMULATORS
 
-AREAS = ("model", "rtl", "sim")
+AREAS = ("model", "rtl", "accel", "sim")
 MODEL_BAR = 30_000  # uncached 4-level stage-1 translations/s of the golden model
 
 
@@ -35,6 +36,8 @@ def command(areas: tuple[str, ...], preset: str, sim: str | None, as_json: bool)
         rows += _model()
     if "rtl" in areas or not areas:
         rows += rtl(preset)
+    if "accel" in areas or not areas:
+        rows += accel(preset)
     if "sim" in areas or not areas:
         for name in sims:
             rows += compare(name)

@@ -2,7 +2,7 @@
 
 from amaranth.lib import data
 
-from hdl.accel.streams import Space
+from hdl.accel.streams import VALUE_BITS, Space
 from hdl.layouts import layout
 from hdl.streams import ADDR_BITS
 from spec.sec import BD3
@@ -30,6 +30,7 @@ def job_layout(queues: int) -> data.StructLayout:
 
 
 def done_layout(queues: int) -> data.StructLayout:
-    """A finished job on its way to completion; `error_type` as in `spec.sec.ErrorType`."""
+    """A finished job on its way to completion; `error_type` and `result` as in `spec.sec.BD3`."""
     return data.StructLayout({
-        "queue": range(queues), "index": 16, "sqe_addr": ADDR_BITS, "error_type": 8})
+        "queue": range(queues), "index": 16, "sqe_addr": ADDR_BITS,
+        "error_type": BD3.error_type.width, "result": VALUE_BITS})

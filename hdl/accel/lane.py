@@ -4,25 +4,29 @@ from amaranth import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.accel.check import Check
 from hdl.accel.dma.gather import Gather
 from hdl.accel.dma.scatter import Scatter
-from hdl.accel.engines.copy import CopyEngine
+from hdl.accel.dma.share import ReadShare
+from hdl.accel.dma.walker import ListWalker
+from hdl.accel.engines.bank import EngineBank
+from hdl.accel.fetch import Fetch
 from hdl.accel.jobs import done_layout, job_layout
-from hdl.accel.streams import ReadPort, WritePort
-from spec.sec import BD3_TYPE, CIPHER_LENGTH_MAX, AddressType, Auth, Cipher, ErrorType, Scene
+from hdl.accel.streams import Failure, ReadPort, WritePort
+from spec.sec import AddressType, ErrorType
 
 
 class Lane(wiring.Component):
-    """Checks a BD3, moves its bytes through the engine and says how it ended (reference 3.8).
+    """Checks a BD3, moves its bytes through an engine and says how it ended (reference 3.8).
 
     A failed access stops the job: nothing more is begun, what is under way is waited for, and the
-    error type says whether the source or the destination failed. Bytes of the destination before
-    the failure may have been written. A job whose reads stall waits, and nobody else does.
+    error type and address say which access it was. Bytes of the destination before the failure
+    may have been written. A job whose reads stall waits, and nobody else does.
 
     Parameters
     ----------
     probes
-        See `Gather`.
+        See `Gather`; lists are read only while no page is probed, and the other way round.
 
     Members
     -------
@@ -33,7 +37,7 @@ class Lane(wiring.Component):
     """
 
     def __init__(self, *, queues: int, probes: int):
-        self.probes = probes
+        self.queues, self.probes = queues, probes
         self.job_layout = job_layout(queues)
         super().__init__({
             "job": In(stream.Signature(self.job_layout)),
@@ -43,81 +47,111 @@ class Lane(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        clear, halt, sent = Signal(), Signal(), Signal(2)
-        m.submodules.gather = gather = ResetInserter(clear)(Gather(self.probes))
-        m.submodules.scatter = scatter = ResetInserter(clear)(Scatter())
-        m.submodules.engine = engine = ResetInserter(clear)(CopyEngine())
-        wiring.connect(m, gather.read, wiring.flipped(self.read))
-        wiring.connect(m, scatter.write, wiring.flipped(self.write))
-        wiring.connect(m, gather.chunk, engine.port.source)
-        wiring.connect(m, engine.port.result, scatter.chunk)
-        job, done = Signal(self.job_layout), self.done
-        running, failed = Signal(), gather.error | scatter.error
-        self.offer_segments(m, job, running, (gather.segment, scatter.segment), sent)
+        self.clear = Signal()
+        self.running = Signal()
+        job, done = Signal(self.job_layout), self.done.payload
+        m.submodules.check = self.check = Check(queues=self.queues)
+        m.submodules.share = self.share = ReadShare(3)
+        for name, block in (("gather", Gather(self.probes)), ("scatter", Scatter()),
+                            ("sources", ListWalker(ErrorType.DATA_READ)),
+                            ("targets", ListWalker(ErrorType.DATA_WRITE)),
+                            ("fetch", Fetch()), ("engines", EngineBank())):
+            m.submodules[name] = ResetInserter(self.clear)(block)
+            setattr(self, name, block)
+        self.connect_data(m)
+        self.connect_lists(m)
+        self.describe(m, job)
         m.d.comb += [
-            gather.halt.eq(halt), scatter.halt.eq(halt),
-            halt.eq(failed), done.payload.queue.eq(job.queue), done.payload.index.eq(job.index),
-            done.payload.sqe_addr.eq(job.sqe_addr),
+            self.check.job.eq(job), done.queue.eq(job.queue), done.index.eq(job.index),
+            done.sqe_addr.eq(job.sqe_addr),
         ]
+        failed, failure = self.first_failure(m)
+        check, engine = self.check, self.engines.port
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += [self.job.ready.eq(1), clear.eq(1)]
-                m.d.sync += [job.eq(self.job.payload), sent.eq(0)]
+                m.d.comb += [self.job.ready.eq(1), self.clear.eq(1)]
+                m.d.sync += job.eq(self.job.payload)
                 with m.If(self.job.valid):
                     m.next = "CHECK"
             with m.State("CHECK"):
-                error = self.check(m, job)
-                m.d.sync += done.payload.error_type.eq(error)
+                m.d.sync += [done.error_type.eq(check.error), done.result.eq(0)]
                 m.next = "DONE"
-                with m.If(error == ErrorType.OK):
+                with m.If(check.error == ErrorType.OK):
                     m.next = "RUN"
             with m.State("RUN"):
-                m.d.comb += running.eq(1)
+                m.d.comb += self.running.eq(1)
                 with m.If(failed):
-                    m.d.sync += done.payload.error_type.eq(
-                        Mux(gather.error, ErrorType.DATA_READ, ErrorType.DATA_WRITE))
+                    m.d.sync += [done.error_type.eq(failure.error_type),
+                                 done.result.eq(failure.addr)]
                     m.next = "SETTLE"
-                with m.Elif(scatter.finished):
-                    m.next = "DONE"
-            with m.State("SETTLE"), m.If(gather.idle & scatter.idle):
+                with m.Elif(Mux(check.writes, self.scatter.finished, engine.finished)):
+                    m.d.sync += done.result.eq(Mux(check.writes, 0, engine.value))
+                    m.next = "SETTLE"
+            with m.State("SETTLE"), m.If(self.share.idle & self.scatter.idle):
                 m.next = "DONE"
             with m.State("DONE"):
-                m.d.comb += done.valid.eq(1)
-                with m.If(done.ready):
+                m.d.comb += self.done.valid.eq(1)
+                with m.If(self.done.ready):
                     m.next = "IDLE"
         return m
 
-    def offer_segments(self, m, job, running, ports, sent) -> None:
-        """Source and destination of a flat job, one segment each."""
-        bd = job.bd
-        source = bd.data_src_addr + bd.cipher_src_offset
-        for n, (port, addr) in enumerate(zip(
-                ports, (source, Mux(bd.de == 0, source, bd.data_dst_addr)), strict=True)):
-            m.d.comb += [
-                port.payload.addr.eq(addr), port.payload.length.eq(bd.c_len),
-                port.payload.space.eq(job.space), port.payload.last.eq(1),
-                port.valid.eq(running & ~sent[n]),
-            ]
-            with m.If(port.valid & port.ready):
-                m.d.sync += sent[n].eq(1)
+    def connect_data(self, m) -> None:
+        """Memory to engine to memory."""
+        gather, scatter, fetch, engines = self.gather, self.scatter, self.fetch, self.engines
+        wiring.connect(m, self.sources.segment, fetch.source)
+        wiring.connect(m, fetch.segment, gather.segment)
+        wiring.connect(m, gather.chunk, fetch.chunk)
+        wiring.connect(m, fetch.data, engines.port.source)
+        wiring.connect(m, engines.port.result, scatter.chunk)
+        wiring.connect(m, self.targets.segment, scatter.segment)
+        wiring.connect(m, scatter.write, wiring.flipped(self.write))
+        m.d.comb += [gather.halt.eq(~self.running), scatter.halt.eq(~self.running)]
 
-    def check(self, m, job):
-        """The first reason, in the order of the codes, why the BD cannot be done."""
-        bd = job.bd
-        copies = (bd.cipher == Cipher.COPY) & (bd.auth == Auth.NONE)
-        flat = (bd.src_addr_type == AddressType.FLAT) & (
-            (bd.de == 0) | (bd.dst_addr_type == AddressType.FLAT))
-        error = Signal(ErrorType)
-        with m.If(job.fetch_error):
-            m.d.comb += error.eq(ErrorType.BD_FETCH)
-        with m.Elif((bd.type != BD3_TYPE) | bd.invalid | bd.de[1]):
-            m.d.comb += error.eq(ErrorType.BD_TYPE)
-        with m.Elif((bd.scene != Scene.NONE) & (bd.scene != Scene.IPSEC)):
-            m.d.comb += error.eq(ErrorType.SCENE)
-        with m.Elif(~copies):
-            m.d.comb += error.eq(ErrorType.CIPHER)
-        with m.Elif((bd.c_len == 0) | (bd.c_len > CIPHER_LENGTH_MAX)):
-            m.d.comb += error.eq(ErrorType.LENGTH)
-        with m.Elif(~flat):
-            m.d.comb += error.eq(ErrorType.ADDRESS_TYPE)
-        return error
+    def connect_lists(self, m) -> None:
+        """All reads of the job share one port, and what it may ask of pages that do not answer."""
+        share, gather = self.share, self.gather
+        walkers = (self.sources, self.targets)
+        listing = Signal()               # a list is being read
+        asked, answered = Signal(), Signal()
+        for port, reader in zip(share.inputs, (gather, *walkers), strict=True):
+            wiring.connect(m, reader.read, port)
+        wiring.connect(m, share.read, wiring.flipped(self.read))
+        for walker in walkers:
+            m.d.comb += walker.hold.eq(~self.running | gather.waiting | listing)
+            with m.If(walker.read.req.valid & walker.read.req.ready):
+                m.d.comb += asked.eq(1)
+            with m.If(walker.read.beat.valid & walker.read.beat.payload.last):
+                m.d.comb += answered.eq(1)
+        m.d.sync += listing.eq((listing & ~answered) | asked)
+        m.d.comb += gather.known_only.eq(listing)
+
+    def describe(self, m, job) -> None:
+        """Tell the blocks what the job is."""
+        check, bd, fetch, engines = self.check, job.bd, self.fetch, self.engines
+        sources, targets = self.sources, self.targets
+        in_place = bd.de == 0
+        for walker, addr, kind, skip in (
+                (sources, bd.data_src_addr, bd.src_addr_type, bd.cipher_src_offset),
+                (targets, Mux(in_place, bd.data_src_addr, bd.data_dst_addr),
+                 Mux(in_place, bd.src_addr_type, bd.dst_addr_type),
+                 Mux(in_place, bd.cipher_src_offset, 0))):
+            m.d.comb += [
+                walker.place.addr.eq(addr), walker.place.scattered.eq(kind == AddressType.SGL),
+                walker.place.skip.eq(skip), walker.place.length.eq(bd.c_len),
+                walker.place.space.eq(job.space),
+            ]
+        m.d.comb += [
+            sources.go.eq(self.running & check.reads), targets.go.eq(self.running & check.writes),
+            fetch.go.eq(self.running), fetch.bd.eq(bd), fetch.space.eq(job.space),
+            fetch.needs_key.eq(check.needs_key), fetch.needs_iv.eq(check.needs_iv),
+            engines.port.go.eq(self.running & fetch.complete), engines.port.job.eq(fetch.job),
+            engines.is_cipher.eq(check.is_cipher), engines.operation.eq(check.operation),
+        ]
+
+    def first_failure(self, m):
+        """Whether anything failed, and what."""
+        failed, failure = Signal(), Signal(Failure)
+        for block in (self.sources, self.targets, self.scatter, self.gather):
+            with m.If(block.error):
+                m.d.comb += [failed.eq(1), failure.eq(block.failure)]
+        return failed, failure

@@ -2,6 +2,7 @@
 
 Control:  dev AXI4-Lite -> registers -> Mailbox, Doorbell -> context tables -> Scheduler
 Job:      Scheduler --Job--> Lane (Gather -> engine -> Scatter) --JobDone--> Completion
+Lists:    ListWalker --Segment--> Gather, Scatter
 Events:   Completion, Doorbell -> EventQueue -> interrupt
 Memory:   every block --ReadPort/WritePort--> MemoryMaster --AXI4--> TBU
 
@@ -14,11 +15,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.streams import ADDR_BITS, SSID_BITS
+from spec.sec import AES_KEY_BYTES, BD3, IV_BYTES, RESULT_BYTES, ErrorType, KeyLength
 
 DATA_BITS = 128             # the whole accelerator works in beats of 16 bytes
 BEAT_BYTES = DATA_BITS // 8
 BURST_BEATS = 16            # bursts end at the next 256-byte boundary, so never cross 4 KB
-LENGTH_BITS = 24            # bytes of one segment: BD3 cipher length
+LENGTH_BITS = BD3.c_len.width   # bytes of a job, or of one segment
+SKIP_BITS = BD3.cipher_src_offset.width
+KEY_BYTES_MAX = max(AES_KEY_BYTES.values())
+VALUE_BITS = 8 * RESULT_BYTES
 
 
 class Space(data.Struct):
@@ -93,32 +98,79 @@ class ContextPort(wiring.Signature):
         })
 
 
+class Failure(data.Struct):
+    """Why a job ends early, and the 16-byte aligned address of the access that failed or 0."""
+
+    error_type: ErrorType
+    addr: unsigned(ADDR_BITS)
+
+
 class Segment(data.Struct):
-    """`length` consecutive bytes of memory; at least 1. `last` ends the transfer."""
+    """`length` consecutive bytes of memory; at least 1. `last` ends the transfer; `error_type` is
+    what the job ends with if they cannot be read."""
 
     addr: unsigned(ADDR_BITS)
     length: unsigned(LENGTH_BITS)
     space: Space
     last: unsigned(1)
+    error_type: ErrorType
+
+
+class Place(data.Struct):
+    """`length` bytes at `addr`, or of the list that starts there (`scattered`) behind the first
+    `skip` bytes (reference 3.7)."""
+
+    addr: unsigned(ADDR_BITS)
+    scattered: unsigned(1)
+    skip: unsigned(SKIP_BITS)
+    length: unsigned(LENGTH_BITS)
+    space: Space
 
 
 class Chunk(data.Struct):
-    """Up to 16 bytes of a job's data, packed: all 16 valid except in the `last` chunk."""
+    """Up to 16 bytes of a job's data, packed: all 16 valid except in the `last` chunk. What is
+    read from memory is 0 behind the end."""
 
     data: unsigned(DATA_BITS)
     last: unsigned(1)
 
 
+class EngineJob(data.Struct):
+    """What an engine may want to know of its job.
+
+    `mode` as in `spec.sec.Mode` or `Operation`; `key` and `iv` as they lie in memory, or the
+    pattern or seed in `iv` (`spec.sec.BD3`); `length` in bytes.
+    """
+
+    mode: unsigned(BD3.c_mode.width)
+    decrypt: unsigned(1)
+    key_length: KeyLength
+    key: unsigned(8 * KEY_BYTES_MAX)
+    iv: unsigned(8 * IV_BYTES)
+    length: unsigned(LENGTH_BITS)
+
+
 class Engine(wiring.Signature):
     """An engine, seen from the lane that drives it.
 
-    It takes the packed bytes of a job and gives the packed bytes of its result. Both streams carry
-    as many bytes as the job's source and destination segments; `last` marks the end.
+    It takes the packed bytes of a job's source, if it has one, and gives the packed bytes of its
+    destination, if it has one; `last` marks the end of each. It is reset between jobs.
+
+    Members
+    -------
+    job, go
+        `job` is stable while `go` is 1. Without `go` an engine takes and gives nothing.
+    source, result
+        The bytes.
+    value, finished
+        Of an operation without destination: its result, valid while `finished`.
     """
 
     def __init__(self):
-        super().__init__({"source": Out(stream.Signature(Chunk)),
-                          "result": In(stream.Signature(Chunk))})
+        super().__init__({"job": Out(EngineJob), "go": Out(1),
+                          "source": Out(stream.Signature(Chunk)),
+                          "result": In(stream.Signature(Chunk)),
+                          "value": In(VALUE_BITS), "finished": In(1)})
 
 
 class AcceleratorInterrupts(wiring.Signature):

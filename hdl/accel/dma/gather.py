@@ -1,6 +1,6 @@
 """Reads scattered bytes of memory into a packed stream."""
 
-from amaranth import Cat, Module, Mux, Signal, unsigned
+from amaranth import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,9 +10,12 @@ from hdl.accel.streams import (
     DATA_BITS,
     LENGTH_BITS,
     Chunk,
+    Failure,
     ReadPort,
     Segment,
 )
+from hdl.streams import ADDR_BITS
+from spec.sec import ErrorType
 
 BUFFER_BEATS = 128   # read ahead: covers about that many cycles of memory latency
 
@@ -20,16 +23,22 @@ BUFFER_BEATS = 128   # read ahead: covers about that many cycles of memory laten
 class _Span(data.Struct):
     """What the packer must know of a segment whose beats are on their way."""
 
-    offset: unsigned(4)
+    addr: unsigned(ADDR_BITS)
     length: unsigned(LENGTH_BITS)
     last: unsigned(1)
+    error_type: ErrorType
+
+
+class _Beat(data.Struct):
+    data: unsigned(DATA_BITS)
+    error: unsigned(1)
 
 
 class Gather(wiring.Component):
     """Turns segments of any alignment and length into packed chunks, one chunk per cycle.
 
-    Reads run ahead of the chunks by up to `BUFFER_BEATS` beats; their answers are always taken at
-    once. Reset between transfers (the lane does) also drops what was left of a failed one.
+    Transfers may follow each other. Reads run ahead of the chunks by up to `BUFFER_BEATS` beats;
+    their answers are always taken at once. Reset drops what was left of a failed transfer.
 
     Parameters
     ----------
@@ -43,8 +52,12 @@ class Gather(wiring.Component):
         Where from, what, and the memory.
     halt
         Ask for nothing more. May withdraw a request.
-    error
-        A beat was answered with an error; stays until reset.
+    waiting
+        The page that was asked last has not answered yet.
+    known_only
+        Ask only pages that have answered.
+    error, failure
+        All chunks up to a beat that was answered with an error were given; stays until reset.
     idle
         No read is under way.
     """
@@ -53,19 +66,22 @@ class Gather(wiring.Component):
         self.probes = probes
         super().__init__({
             "segment": In(stream.Signature(Segment)), "chunk": Out(stream.Signature(Chunk)),
-            "read": Out(ReadPort()), "halt": In(1), "error": Out(1), "idle": Out(1),
+            "read": Out(ReadPort()), "halt": In(1), "waiting": Out(1), "known_only": In(1),
+            "error": Out(1), "failure": Out(Failure), "idle": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.beats = beats = fifo.SyncFIFOBuffered(width=DATA_BITS, depth=BUFFER_BEATS)
+        m.submodules.beats = beats = fifo.SyncFIFOBuffered(
+            width=_Beat.as_shape().size, depth=BUFFER_BEATS)
         m.submodules.spans = spans = fifo.SyncFIFOBuffered(width=_Span.as_shape().size, depth=4)
-        self.request(m, beats, spans)
-        self.receive(m, beats)
+        failed = Signal()                        # a beat on its way to the packer is bad
+        self.request(m, beats, spans, failed)
+        self.receive(m, beats, failed)
         self.pack(m, beats, spans)
         return m
 
-    def request(self, m, beats, spans) -> None:
+    def request(self, m, beats, spans, failed) -> None:
         """Ask for a segment's beats, burst by burst, as far as the buffer has room for them."""
         req, segment = self.read.req, self.segment
         left = Signal(LENGTH_BITS - 3)           # beats of this segment still to ask for
@@ -79,11 +95,12 @@ class Gather(wiring.Component):
             count.eq(Mux(left < to_boundary, left, to_boundary)),
             req.payload.len.eq(count - 1),
             req.valid.eq((left != 0) & (reserved <= BUFFER_BEATS - BURST_BEATS) & ~self.halt
-                         & self.page_may_be_asked(m, asked, under_way)),
+                         & ~failed & self.page_may_be_asked(m, asked, under_way)),
             asked.eq(req.valid & req.ready),
             segment.ready.eq((left == 0) & spans.w_rdy),
             spans.w_en.eq(segment.valid & segment.ready),
-            spans.w_data.eq(Cat(offset, segment.payload.length, segment.payload.last)),
+            spans.w_data.eq(Cat(segment.payload.addr, segment.payload.length,
+                                segment.payload.last, segment.payload.error_type)),
             self.idle.eq(under_way == 0),
         ]
         with m.If(spans.w_en):
@@ -110,7 +127,7 @@ class Gather(wiring.Component):
         ahead = Signal.like(under_way)                # beats that come before that page's first
         sent, probing = Signal(range(self.probes + 1)), Signal(range(self.probes + 1))
         other = ~known | (page != number)
-        m.d.comb += probing.eq(Mux(answered, 0, sent))
+        m.d.comb += [probing.eq(Mux(answered, 0, sent)), self.waiting.eq(~answered)]
         with m.If(beat.valid):
             m.d.sync += [ahead.eq(ahead - 1), answered.eq(answered | (ahead == 0))]
         with m.If(asked):
@@ -119,37 +136,40 @@ class Gather(wiring.Component):
                 m.d.sync += [answered.eq(0), ahead.eq(under_way - beat.valid), sent.eq(probing + 1)]
             with m.Elif(~answered):
                 m.d.sync += sent.eq(probing + 1)
-        return (answered & ~other) | (probing < self.probes)
+        return (answered & ~other) | ((probing < self.probes) & ~self.known_only)
 
-    def receive(self, m, beats) -> None:
+    def receive(self, m, beats, failed) -> None:
+        """Keep the beats up to the first bad one."""
         beat = self.read.beat
         m.d.comb += [
-            beat.ready.eq(1), beats.w_data.eq(beat.payload.data),
-            beats.w_en.eq(beat.valid & ~beat.payload.error & ~self.error),
+            beat.ready.eq(1), beats.w_data.eq(Cat(beat.payload.data, beat.payload.error)),
+            beats.w_en.eq(beat.valid & ~failed),
         ]
         with m.If(beat.valid & beat.payload.error):
-            m.d.sync += self.error.eq(1)
+            m.d.sync += failed.eq(1)
 
     def pack(self, m, beats, spans) -> None:
         """Append each beat's bytes to what is left of earlier ones; give away whole chunks."""
-        span = data.View(_Span, spans.r_data)
+        span, beat = data.View(_Span, spans.r_data), data.View(_Beat, beats.r_data)
         first = Signal(init=1)
-        remaining = Signal(LENGTH_BITS)
+        remaining, next_at = Signal(LENGTH_BITS), Signal(ADDR_BITS - 4)
         held, fill = Signal(DATA_BITS - 8), Signal(4)     # bytes waiting for a whole chunk
         flush = Signal()                                  # nothing follows the held bytes
         low, left = Signal(4), Signal(LENGTH_BITS)
         count, total = Signal(5), Signal(6)
         wide = Signal(2 * DATA_BITS - 8)
-        ends, take, give = Signal(), Signal(), Signal()
+        ends, go, take, give = Signal(), Signal(), Signal(), Signal()
         free = ~self.chunk.valid | self.chunk.ready
+        at = Mux(first, span.addr[4:], next_at)         # number of the beat in memory
         m.d.comb += [
-            low.eq(Mux(first, span.offset, 0)),
+            low.eq(Mux(first, span.addr[:4], 0)),
             left.eq(Mux(first, span.length, remaining)),
             count.eq(Mux(left < BEAT_BYTES - low, left, BEAT_BYTES - low)),
             total.eq(fill + count),
-            wide.eq(held | (_bytes(beats.r_data >> (low << 3), count) << (fill << 3))),
+            wide.eq(held | (_bytes(beat.data >> (low << 3), count) << (fill << 3))),
             ends.eq(left == count),
-            take.eq(beats.r_rdy & spans.r_rdy & free & ~flush),
+            go.eq(beats.r_rdy & spans.r_rdy & free & ~flush),
+            take.eq(go & ~beat.error),
             give.eq(total[4:].any() | (ends & span.last)),
             beats.r_en.eq(take),
             spans.r_en.eq(take & ends),
@@ -157,7 +177,10 @@ class Gather(wiring.Component):
         with m.If(self.chunk.ready):
             m.d.sync += self.chunk.valid.eq(0)
         with m.If(take):
-            m.d.sync += [first.eq(ends), remaining.eq(left - count), fill.eq(total[:4])]
+            m.d.sync += [
+                first.eq(ends), remaining.eq(left - count), next_at.eq(at + 1),
+                fill.eq(Mux(ends & span.last, 0, total)),
+            ]
             with m.If(give):
                 m.d.sync += [
                     self.chunk.valid.eq(1), self.chunk.payload.data.eq(wide),
@@ -169,7 +192,12 @@ class Gather(wiring.Component):
         with m.Elif(flush & free):
             m.d.sync += [
                 self.chunk.valid.eq(1), self.chunk.payload.data.eq(held),
-                self.chunk.payload.last.eq(1), flush.eq(0),
+                self.chunk.payload.last.eq(1), flush.eq(0), held.eq(0),
+            ]
+        with m.If(go & beat.error):
+            m.d.sync += [
+                self.error.eq(1), self.failure.error_type.eq(span.error_type),
+                self.failure.addr.eq(Cat(Const(0, 4), at)),
             ]
 
 

@@ -11,13 +11,17 @@ from hdl.accel.streams import (
     LENGTH_BITS,
     BurstRequest,
     Chunk,
+    Failure,
     Segment,
     WriteBeat,
     WritePort,
 )
+from hdl.streams import ADDR_BITS
+from spec.sec import ErrorType
 
 BUFFER_BEATS = 64    # bursts wait here until all their beats are there
 BURSTS = 16
+UNDER_WAY = 32       # bursts begun and not answered
 
 
 class Scatter(wiring.Component):
@@ -33,8 +37,8 @@ class Scatter(wiring.Component):
         Where to, what, and the memory.
     halt
         Begin no more bursts. May withdraw a request.
-    error
-        A burst was answered with an error; stays until reset.
+    error, failure
+        A burst was answered with an error, the first one at this address; stays until reset.
     idle
         No burst that was begun is without its answer.
     finished
@@ -44,8 +48,8 @@ class Scatter(wiring.Component):
     def __init__(self):
         super().__init__({
             "segment": In(stream.Signature(Segment)), "chunk": In(stream.Signature(Chunk)),
-            "write": Out(WritePort()), "halt": In(1), "error": Out(1), "idle": Out(1),
-            "finished": Out(1),
+            "write": Out(WritePort()), "halt": In(1), "error": Out(1), "failure": Out(Failure),
+            "idle": Out(1), "finished": Out(1),
         })
 
     def elaborate(self, platform):
@@ -100,20 +104,24 @@ class Scatter(wiring.Component):
     def issue(self, m, beats, bursts) -> None:
         """Begin bursts in order and wait for all their answers."""
         write = self.write
-        due, begun = Signal(range(2 * BURSTS + 256)), Signal(range(2 * BURSTS + 256))
+        m.submodules.begun = begun = fifo.SyncFIFOBuffered(width=ADDR_BITS, depth=UNDER_WAY)
+        due = Signal(range(2 * BURSTS + UNDER_WAY))
         all_cut = Signal()
         begin = write.req.valid & write.req.ready
         m.d.comb += [
-            write.req.payload.eq(bursts.r_data), write.req.valid.eq(bursts.r_rdy & ~self.halt),
-            bursts.r_en.eq(begin),
+            write.req.payload.eq(bursts.r_data),
+            write.req.valid.eq(bursts.r_rdy & begun.w_rdy & ~self.halt),
+            bursts.r_en.eq(begin), begun.w_en.eq(begin), begun.w_data.eq(write.req.payload.addr),
+            begun.r_en.eq(write.done),
             write.beat.payload.eq(beats.r_data), write.beat.valid.eq(beats.r_rdy),
             beats.r_en.eq(write.beat.ready & beats.r_rdy),
-            self.idle.eq(begun == 0), self.finished.eq(all_cut & (due == 0)),
+            self.idle.eq(begun.level == 0), self.finished.eq(all_cut & (due == 0)),
         ]
-        m.d.sync += [
-            due.eq(due + bursts.w_en - write.done), begun.eq(begun + begin - write.done),
-        ]
+        m.d.sync += due.eq(due + bursts.w_en - write.done)
         with m.If(self.segment.valid & self.segment.ready & self.segment.payload.last):
             m.d.sync += all_cut.eq(1)
-        with m.If(write.done & write.error):
-            m.d.sync += self.error.eq(1)
+        with m.If(write.done & write.error & ~self.error):
+            m.d.sync += [
+                self.error.eq(1), self.failure.error_type.eq(ErrorType.DATA_WRITE),
+                self.failure.addr.eq(begun.r_data),
+            ]

@@ -15,9 +15,10 @@ class CopyEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        port = self.port
         m.d.comb += [
-            self.port.result.payload.eq(self.port.source.payload),
-            self.port.result.valid.eq(self.port.source.valid),
-            self.port.source.ready.eq(self.port.result.ready),
+            port.result.payload.eq(port.source.payload),
+            port.result.valid.eq(port.source.valid & port.go),
+            port.source.ready.eq(port.result.ready & port.go),
         ]
         return m

@@ -17,7 +17,7 @@ LOG2_CQE = CQE_BYTES.bit_length() - 1
 
 RESULT = data.FlexibleLayout(DATA_BITS, {   # the result fields, inside the beat written back
     name: data.Field(BD3.FIELDS[name].width, BD3.FIELDS[name].lsb - 8 * STATUS_OFFSET)
-    for name in ("done", "flag", "error_type")})
+    for name in ("done", "flag", "error_type", "mac_i", "checksum")})
 
 
 class Completion(wiring.Component):
@@ -128,6 +128,7 @@ class Completion(wiring.Component):
         m.d.comb += [
             word.done.eq(1), word.error_type.eq(error_type),
             word.flag.eq(Mux(error_type == ErrorType.OK, DoneFlag.CIPHER, 0)),
+            Cat(word.mac_i, word.checksum).eq(self.done.payload.result),
         ]
         return word
 
