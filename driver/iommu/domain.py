@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
 
 from driver.iommu.asids import NO_ASID, AsidPool
 from driver.iommu.faults import Fault, FaultService
@@ -10,6 +11,7 @@ from driver.iommu.ids import IdAllocator
 from driver.iommu.pagetable import BITS, GRANULE, PageTable, Prot
 from driver.smmu.cdtab import ContextTable
 from driver.smmu.device import SmmuDriver
+from driver.smmu.range import steps
 from spec.codes import Shareability, TG0Code, WalkCacheability
 from spec.commands import TLBI_NH_ASID, TLBI_NH_VA, Command
 from spec.context import CD
@@ -18,7 +20,7 @@ from spec.stream_table import SteS1Fmt
 from spec.vmsa import Mair
 
 IN_PLACE = 2  # BBML from which a block may become a table without being invalid in between
-MANY = 64  # pages from which the whole address space is invalidated instead of each page
+MANY = 64  # commands above which the whole address space is invalidated instead
 
 TG0 = {12: TG0Code.G4K, 14: TG0Code.G16K, 16: TG0Code.G64K}
 
@@ -79,7 +81,7 @@ class Domain:
         self.stalls = self._must_stall or handler is not None or sink is not None
         if self.stalls and model == StallModel.TERMINATE:
             raise ValueError("faults cannot be handled: this SMMU does not stall")
-        self.table = PageTable(iommu.smmu.bus, granule)
+        self.table = PageTable(iommu.smmu.bus, granule, iommu.smmu.impl.oas_bits)
         self._places: list[tuple[Stream, int]] = []
 
     @property
@@ -92,17 +94,28 @@ class Domain:
         descriptors are never cached (reference 4.3)."""
         self.table.map(iova, pa, size, prot)
 
+    def map_pages(self, iova: int, pages: Sequence[int], prot: Prot) -> None:
+        """Make the pages from `iova` on reach `pages`, wherever they are."""
+        self.table.map_pages(iova, pages, prot)
+
     async def unmap(self, iova: int, size: int) -> None:
         """Remove a mapping or a part of it; returns when no transaction uses it any more.
 
         A block that goes only in part is split first. Without BBML 2 the rest of it faults for a
         moment (reference 4.6).
         """
+        split = False
         while blocks := self.table.straddlers(iova, size):
+            split = True
             for block in blocks:
                 await self._split(block)
-        tables = self.table.unmap(iova, size)
-        await self._invalidate(iova, size, leaf=not tables)
+        leaves, tables = self.table.unmap(iova, size)
+        # What was split may be cached as the block that it was; with tables all levels must go.
+        if tables or split:
+            await self._invalidate(iova, size, leaf=not tables, level=None)
+        else:
+            for run in leaves:
+                await self._invalidate(run.iova, run.size, leaf=True, level=run.level)
         self.table.release(tables)
 
     def descriptor(self) -> CD:
@@ -151,19 +164,21 @@ class Domain:
         level, raw = self.table.peek(block)
         if self._iommu.smmu.impl.BBML < IN_PLACE:
             self.table.clear(block)
-            await self._invalidate(block, self.table.page, leaf=True)
+            await self._invalidate(block, self.table.page, leaf=True, level=None)
         self.table.split(block, level, raw)
 
-    async def _invalidate(self, iova: int, size: int, *, leaf: bool) -> None:
-        page = self.table.page
+    async def _invalidate(self, iova: int, size: int, *, leaf: bool, level: int | None) -> None:
+        """Drop what was cached of a range: last-level entries of one level, or of all levels."""
+        impl, granule = self._iommu.smmu.impl, self.table.granule
         if self.asid == NO_ASID:
             return
-        if size > MANY * page:
+        commands = list(itertools.islice(steps(impl, iova, size, granule, level), MANY + 1))
+        if len(commands) > MANY:
             await self._invalidate_all()
             return
         await self._iommu.smmu.cmdq.issue(*(
-            TLBI_NH_VA.make(ASID=self.asid, VA=at, Leaf=leaf)
-            for at in range(iova, iova + size, page)))
+            TLBI_NH_VA.make(ASID=self.asid, VA=step.address, Leaf=leaf, **step.fields)
+            for step in commands))
 
     async def _invalidate_all(self) -> None:
         if self.asid != NO_ASID:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntFlag
 
 from driver.bus import Bus
@@ -31,12 +33,37 @@ class Prot(IntFlag):
     WRITE = 2
 
 
+@dataclass(frozen=True)
+class Leaves:
+    """Neighbouring leaves of one level that were removed."""
+
+    iova: int
+    size: int
+    level: int
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring slots of one table."""
+
+    slot: int
+    count: int
+    iova: int
+    level: int
+
+
 class PageTable:
     """One address space of pages of 2^`granule` bytes. Edits memory only; invalidation is the
-    domain's, and so is the order of the two."""
+    domain's, and so is the order of the two.
 
-    def __init__(self, bus: Bus, granule: int = GRANULE) -> None:
-        self._bus, self.granule = bus, granule
+    Parameters
+    ----------
+    oas_bits
+        Physical address bits; what is mapped lies below.
+    """
+
+    def __init__(self, bus: Bus, granule: int = GRANULE, oas_bits: int = BITS) -> None:
+        self._bus, self.granule, self._limit = bus, granule, 1 << oas_bits
         self.page = 1 << granule
         self._start = start_level(granule, BITS)
         self._sizes = {n: 1 << shift(granule, n) for n in range(self._start, LAST_LEVEL + 1)}
@@ -46,29 +73,41 @@ class PageTable:
     def map(self, iova: int, pa: int, size: int, prot: Prot) -> None:
         """Map [iova, iova+size) to [pa, ...), whole pages, with the largest blocks that fit.
 
-        ValueError: misaligned, outside 48 bits, empty, write-only, or overlapping a mapping.
+        ValueError: misaligned, outside 48 bits or the physical addresses, empty, write-only, or
+        overlapping a mapping.
         """
         self._range(iova, size)
-        if pa % self.page or not prot & Prot.READ:
+        if pa % self.page or not prot & Prot.READ or not 0 <= pa <= self._limit - size:
             raise ValueError(f"cannot map to {pa:#x} with {prot!r}")
         if self.mapped(iova, size):
             raise ValueError(f"[{iova:#x}, +{size:#x}) overlaps a mapping")
         while size:
             level = next(n for n in self._leaf_levels
                          if not (iova | pa) % self._sizes[n] and size >= self._sizes[n])
-            self._put(self._slot(iova, level), self._leaf(pa, level, prot))
             step = self._sizes[level]
-            iova, pa, size = iova + step, pa + step, size - step
+            room = self.page // DESCRIPTOR_BYTES - index(self.granule, level, iova)
+            count = min(room, self._count(iova, pa, size, level))
+            first = self._leaf(pa, level, prot)
+            self._write(self._slot(iova, level), range(first, first + count * step, step))
+            iova, pa, size = iova + count * step, pa + count * step, size - count * step
+
+    def map_pages(self, iova: int, pages: Sequence[int], prot: Prot) -> None:
+        """Map physical pages one behind the other; neighbours together. ValueError as `map`, and
+        then nothing is mapped."""
+        self._range(iova, len(pages) * self.page)
+        if self.mapped(iova, len(pages) * self.page):
+            raise ValueError(f"[{iova:#x}, +{len(pages) * self.page:#x}) overlaps a mapping")
+        if any(page % self.page or not 0 <= page < self._limit for page in pages):
+            raise ValueError("a page that is none")
+        first = 0
+        for n in range(1, len(pages) + 1):
+            if n == len(pages) or pages[n] != pages[n - 1] + self.page:
+                self.map(iova + first * self.page, pages[first], (n - first) * self.page, prot)
+                first = n
 
     def mapped(self, iova: int, size: int) -> bool:
         """Whether anything in [iova, +size) is mapped."""
-        end = iova + size
-        while iova < end:
-            level, raw = self._walk(iova)
-            if raw & 1:
-                return True
-            iova = (iova // self._sizes[level] + 1) * self._sizes[level]
-        return False
+        return any(raw & 1 for _, _, raw, _ in self._entries(iova, iova + size))
 
     def straddlers(self, iova: int, size: int) -> list[int]:
         """First addresses of the blocks that lie partly inside [iova, +size)."""
@@ -85,7 +124,7 @@ class PageTable:
 
     def clear(self, block: int) -> None:
         """Make the block at address `block` invalid."""
-        self._put(self._find(block, self._walk(block)[0]), 0)
+        self._write(self._slot(block, self._walk(block)[0]), [0])
 
     def split(self, block: int, level: int, raw: int) -> None:
         """Put a table in the place of the block that was `raw` at `level`, mapping the same."""
@@ -94,31 +133,31 @@ class PageTable:
         step = self._sizes[below]
         if below not in self._leaf_levels:
             raise ValueError(f"level {below} holds no blocks")
-        entries = (leaf.replace(Type=kind, Address=leaf.Address + step * n)
-                   for n in range(self._sizes[level] // step))
-        table = self._table()
-        self._bus.memory.write(table, b"".join(entry.to_bytes() for entry in entries))
-        self._put(self._slot(block, level),
-                  S1Table.pack(Type=DescriptorType.TABLE_OR_PAGE, Address=table))
+        first, table = leaf.replace(Type=kind).value, self._table()
+        self._write(table, range(first, first + self._sizes[level], step))
+        self._write(self._slot(block, level),
+                    [S1Table.pack(Type=DescriptorType.TABLE_OR_PAGE, Address=table)])
 
-    def unmap(self, iova: int, size: int) -> list[int]:
-        """Remove [iova, iova+size); the tables that are linked nowhere any more: `release` them
-        when no walk can hold them.
+    def unmap(self, iova: int, size: int) -> tuple[list[Leaves], list[int]]:
+        """Remove [iova, iova+size): what was removed, and the tables that are linked nowhere any
+        more; `release` them when no walk can hold them.
 
-        ValueError if part of it is not mapped or only part of a block is meant.
+        ValueError if part of it is not mapped or only part of a block is meant; nothing is
+        removed then.
         """
         self._range(iova, size)
-        at, end = iova, iova + size
-        slots = []
-        while at < end:
-            level, raw = self._walk(at)
-            if not raw & 1 or at % self._sizes[level] or at + self._sizes[level] > end:
-                raise ValueError(f"[{iova:#x}, {end:#x}) is not a whole mapping")
-            slots.append(self._slot(at, level))
-            at += self._sizes[level]
-        for slot in slots:
-            self._put(slot, 0)
-        return self._prune(iova, end)
+        runs: list[_Run] = []
+        for at, level, raw, slot in self._entries(iova, iova + size):
+            if not raw & 1 or at < iova or at + self._sizes[level] > iova + size:
+                raise ValueError(f"[{iova:#x}, +{size:#x}) is not a whole mapping")
+            last = runs[-1] if runs else None
+            if last and level == last.level and slot == last.slot + DESCRIPTOR_BYTES * last.count:
+                runs[-1] = _Run(last.slot, last.count + 1, last.iova, level)
+            else:
+                runs.append(_Run(slot, 1, at, level))
+        for run in runs:
+            self._write(run.slot, [0] * run.count)
+        return self._joined(runs), self._prune(iova, iova + size)
 
     def destroy(self) -> None:
         """Give all tables' memory back; nothing may walk them any more, or map."""
@@ -126,9 +165,8 @@ class PageTable:
         while tables:
             level, table = tables.pop()
             if level < LAST_LEVEL:
-                raw = self._bus.memory.read(table, self.page)
                 tables += [(level + 1, S1Table(word).Address)
-                           for (word,) in struct.iter_unpack("<Q", raw)
+                           for word in self._read(table, self.page // DESCRIPTOR_BYTES)
                            if word & 3 == DescriptorType.TABLE_OR_PAGE]
             self.release([table])
 
@@ -144,15 +182,57 @@ class PageTable:
             return None
         return level, S1Leaf(raw).Address | iova & (self._sizes[level] - 1)
 
-    def _walk(self, iova: int) -> tuple[int, int]:
-        """(level, descriptor) of the leaf or the invalid descriptor that `iova` ends at."""
+    def _count(self, iova: int, pa: int, size: int, level: int) -> int:
+        """How many leaves of `level` come before a larger one fits."""
+        step = self._sizes[level]
+        larger = [self._sizes[n] for n in self._leaf_levels if n < level]
+        if not larger or (iova ^ pa) % larger[-1]:
+            return size // step
+        before = -iova % larger[-1]
+        return min(size, before) // step if size >= before + larger[-1] else size // step
+
+    def _entries(self, iova: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+        """(address, level, descriptor, slot) of every leaf and every invalid descriptor that the
+        walks for [iova, end) end at, in order."""
+        at = iova
+        while at < end:
+            table, level = self._lowest(at)
+            step = self._sizes[level]
+            at = at // step * step
+            first = index(self.granule, level, at)
+            count = min(self.page // DESCRIPTOR_BYTES - first, -(-(end - at) // step))
+            for n, raw in enumerate(self._read(table + DESCRIPTOR_BYTES * first, count)):
+                if level < LAST_LEVEL and raw & 3 == DescriptorType.TABLE_OR_PAGE:
+                    break
+                yield at, level, raw, table + DESCRIPTOR_BYTES * (first + n)
+                at += step
+
+    def _lowest(self, iova: int) -> tuple[int, int]:
+        """The table in which the walk for `iova` ends, and its level."""
         table = self.root
         for level in range(self._start, LAST_LEVEL):
             raw = self._bus.memory.read64(self._at(table, level, iova))
             if raw & 3 != DescriptorType.TABLE_OR_PAGE:
-                return level, raw
+                return table, level
             table = S1Table(raw).Address
-        return LAST_LEVEL, self._bus.memory.read64(self._at(table, LAST_LEVEL, iova))
+        return table, LAST_LEVEL
+
+    def _walk(self, iova: int) -> tuple[int, int]:
+        """(level, descriptor) of the leaf or the invalid descriptor that `iova` ends at."""
+        table, level = self._lowest(iova)
+        return level, self._bus.memory.read64(self._at(table, level, iova))
+
+    def _joined(self, runs: list[_Run]) -> list[Leaves]:
+        """Runs of several tables that are neighbours, as one."""
+        leaves: list[Leaves] = []
+        for run in runs:
+            size = run.count * self._sizes[run.level]
+            last = leaves[-1] if leaves else None
+            if last and last.level == run.level and last.iova + last.size == run.iova:
+                leaves[-1] = Leaves(last.iova, last.size + size, run.level)
+            else:
+                leaves.append(Leaves(run.iova, size, run.level))
+        return leaves
 
     def _prune(self, iova: int, end: int) -> list[int]:
         """Unlink the tables of [iova, end) that have become empty, from the bottom."""
@@ -166,7 +246,7 @@ class PageTable:
                     continue
                 table = S1Table(raw).Address
                 if not any(self._bus.memory.read(table, self.page)):
-                    self._put(slot, 0)
+                    self._write(slot, [0])
                     empty.append(table)
         return empty
 
@@ -177,8 +257,11 @@ class PageTable:
     def _table(self) -> int:
         return self._bus.pages.contiguous(self.page, self.page)
 
-    def _put(self, slot: int, value: int) -> None:
-        self._bus.memory.write(slot, value.to_bytes(DESCRIPTOR_BYTES, "little"))
+    def _read(self, slot: int, count: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{count}Q", self._bus.memory.read(slot, DESCRIPTOR_BYTES * count))
+
+    def _write(self, slot: int, words: Sequence[int]) -> None:
+        self._bus.memory.write(slot, struct.pack(f"<{len(words)}Q", *words))
 
     def _at(self, table: int, level: int, iova: int) -> int:
         return table + DESCRIPTOR_BYTES * index(self.granule, level, iova)
@@ -201,7 +284,7 @@ class PageTable:
             raw = self._bus.memory.read64(slot)
             if not raw & 1:
                 raw = S1Table.pack(Type=DescriptorType.TABLE_OR_PAGE, Address=self._table())
-                self._put(slot, raw)
+                self._write(slot, [raw])
             table = S1Table(raw).Address
         return self._at(table, level, iova)
 

@@ -53,7 +53,7 @@ class Ioas:
         """Put all areas into a new page table, and keep it up to date."""
         self.domains.append(domain)
         for area in self.areas:
-            self._fill(domain, area)
+            domain.map_pages(area.iova, area.pages, area.prot)
 
     async def hide(self, domain: Domain) -> None:
         """Take a page table out."""
@@ -85,7 +85,7 @@ class Ioas:
         pages = self.mm.pin(request.user_va, length, bool(prot & Prot.WRITE))
         area = Area(iova, length, prot, pages)
         for domain in self.domains:
-            self._fill(domain, area)
+            domain.map_pages(area.iova, area.pages, area.prot)
         self.areas.append(area)
         argument[:request.size()] = request.change(iova=iova).encode()
 
@@ -122,10 +122,6 @@ class Ioas:
         if write and not found.prot & Prot.WRITE:
             raise fail(errno.EPERM, f"{iova:#x} is only read")
         return found
-
-    def _fill(self, domain: Domain, area: Area) -> None:
-        for n, physical in enumerate(area.pages):
-            domain.map(area.iova + n * self.page, physical, self.page, area.prot)
 
     async def _remove(self, area: Area) -> None:
         for domain in self.domains:

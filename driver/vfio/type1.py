@@ -157,8 +157,7 @@ class Type1:
     def _insert(self, request: uapi.DmaMap) -> None:
         prot = Prot(request.flags & (Prot.READ | Prot.WRITE)) | Prot.READ
         pages = self._mm.pin(request.vaddr, request.size_, bool(prot & Prot.WRITE))
-        for n, page in enumerate(pages):
-            self.domain.map(request.iova + n * self._page, page, self._page, prot)
+        self.domain.map_pages(request.iova, pages, prot)
         at = bisect_right(self._dmas, request.iova, key=lambda dma: dma.iova)
         self._dmas.insert(at, Dma(request.iova, request.size_, request.vaddr, prot, pages))
 
