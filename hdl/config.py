@@ -10,6 +10,7 @@ from typing import Self
 
 from spec.codes import SizeCode
 from spec.impl import PRESETS, Implementation
+from spec.qm import QUEUES_MAX
 from spec.registers import HTTU, TTF
 
 ACCELERATOR_WIDTH = 128
@@ -36,6 +37,8 @@ class Config:
         AXI4 client ports beside the accelerator's. Each has a TBU.
     queues
         Queues of the accelerator, a power of two.
+    depth
+        Entries of a submission and of a completion queue, as the capabilities say.
     lanes
         Jobs of the accelerator under way at once, each with its own engines.
     accel_sid
@@ -64,6 +67,7 @@ class Config:
     impl: Implementation
     clients: int = 1
     queues: int = 8
+    depth: int = 64
     lanes: int = 2
     accel_sid: int = 0x18
     data_width: int = 128
@@ -79,8 +83,8 @@ class Config:
     ipa_entries: int = 16
 
     def __post_init__(self) -> None:
-        for name, low, high in (("clients", 0, 14), ("queues", 2, 128), ("lanes", 1, 64),
-                                ("accel_sid", 0, 2**32 - 1),
+        for name, low, high in (("clients", 0, 14), ("queues", 2, QUEUES_MAX),
+                                ("depth", 2, 4096), ("lanes", 1, 60), ("accel_sid", 0, 2**32 - 1),
                                 ("utlb_entries", 4, 64), ("tbu_slots", 2, 64),
                                 ("tbu_threads", 1, 64), ("walks", 1, 64),
                                 ("memory_reads", 1, 128), ("ste_entries", 0, 128),
@@ -98,6 +102,11 @@ class Config:
         for name, most in LIMITS.items():
             if getattr(self.impl, name) > most:
                 raise ConfigError(f"impl.{name}={getattr(self.impl, name)}: the RTL goes to {most}")
+
+    @property
+    def completions(self) -> int:
+        """Jobs of the accelerator whose results are being told to software at once."""
+        return min(self.lanes, 4)
 
     @property
     def tbus(self) -> int:

@@ -80,3 +80,20 @@ class StreamArbiter(wiring.Component):
                     self.output.valid.eq(1),
                 ]
         return m
+
+
+class Slot(wiring.Component):
+    """One place of a stream: gives what it has in the cycle after it got it."""
+
+    def __init__(self, shape):
+        super().__init__({"input": In(stream.Signature(shape)),
+                          "output": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.input.ready.eq(~self.output.valid)
+        with m.If(self.output.ready):
+            m.d.sync += self.output.valid.eq(0)
+        with m.If(self.input.valid & self.input.ready):
+            m.d.sync += [self.output.payload.eq(self.input.payload), self.output.valid.eq(1)]
+        return m

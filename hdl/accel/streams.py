@@ -193,8 +193,8 @@ class Live(wiring.Signature):
     """A register that a block implements, seen from the register file.
 
     `write` is a one-cycle pulse with the value that software wrote in `data`; `value` is what
-    software reads.
+    software reads; `read` is a pulse in the cycle in which its doubleword is read.
     """
 
     def __init__(self):
-        super().__init__({"write": Out(1), "data": Out(32), "value": In(32)})
+        super().__init__({"write": Out(1), "data": Out(32), "value": In(32), "read": Out(1)})

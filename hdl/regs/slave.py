@@ -25,8 +25,8 @@ class RegisterSlave(wiring.Component):
         No access is taken while 1.
     write, write_index, write_words, write_data
         One-cycle pulse: change these words of doubleword `write_index`.
-    read_index, read_data
-        Doubleword to show and its value, combinational.
+    read, read_index, read_data
+        Doubleword to show and its value, combinational; `read` pulses when it is taken.
     """
 
     def __init__(self, *, addr_width: int):
@@ -35,7 +35,7 @@ class RegisterSlave(wiring.Component):
             "hold": In(1),
             "write": Out(1), "write_index": Out(addr_width - 3), "write_words": Out(2),
             "write_data": Out(WORDS),
-            "read_index": Out(addr_width - 3), "read_data": In(WORDS),
+            "read": Out(1), "read_index": Out(addr_width - 3), "read_data": In(WORDS),
         })
 
     def elaborate(self, platform):
@@ -64,6 +64,7 @@ class RegisterSlave(wiring.Component):
 
         # Reads.
         m.d.comb += [bus.arready.eq(~bus.rvalid & ~self.hold),
+                     self.read.eq(bus.arvalid & bus.arready & (bus.araddr[:2] == 0)),
                      self.read_index.eq(bus.araddr[3:])]
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += [

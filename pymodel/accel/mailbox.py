@@ -116,9 +116,9 @@ class MailboxUnit:
             raise Refused(MailboxStatus.BAD_CONTEXT)
         if queue:
             if box.command == MailboxCommand.SQC:
-                queue.sqc, queue.sq_open = None, False
+                queue.sqc, queue.sq_open, queue.overflowed = None, False, False
             else:
-                queue.cqc, queue.cq_open = None, False
+                queue.cqc, queue.cq_open, queue.overflowed = None, False, False
             yield lambda: not queue.busy
         try:
             slot = yield from self._dma.read(None, box.base, CONTEXT_SLOT)

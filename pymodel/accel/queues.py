@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pymodel.accel.counters import Counters
 from pymodel.accel.dma import AccessError, Dma, Task
 from pymodel.accel.events import Abnormal, EventQueue
 from pymodel.accel.lane import Ended, Lane
 from spec.qm import (
     ABNORMAL_INT_SOURCE,
+    ACC_FINISH_CNT,
     CQC,
     CQE,
     CQE_BYTES,
+    CQE_CNT,
+    CQE_ERR_CNT,
+    SEND_SQE_TO_ACC_CNT,
     SQC,
     SQE_BYTES,
+    SQE_CNT,
+    WB_SQE_FROM_ACC_CNT,
+    AeqeType,
     Doorbell,
     DoorbellCommand,
+    OverflowType,
 )
 from spec.sec import BD3, STATUS_BYTES, STATUS_OFFSET, ErrorType
 
@@ -25,7 +34,7 @@ class Queue:
     """One queue pair.
 
     `sqc`, `cqc` are the contexts as a dump shows them, None until loaded; `sq_open`, `cq_open` say
-    whether they work; `busy` that a job is under way.
+    whether they work; `busy` that a job is under way, `overflowed` that the full CQ was reported.
     """
 
     number: int
@@ -34,13 +43,22 @@ class Queue:
     sq_open: bool = False
     cq_open: bool = False
     busy: bool = False
+    overflowed: bool = False
 
     def can_start(self) -> bool:
         """An SQE was rung and there is room for its CQE (one place always stays free)."""
-        if self.sqc is None or self.cqc is None or not (self.sq_open and self.cq_open):
-            return False
-        room = _after(self.cqc.tail, self.cqc) != self.cqc.head
-        return room and self.sqc.head != self.sqc.tail
+        return self._has_work() and not self._is_full()
+
+    def overflows(self) -> bool:
+        """An SQE was rung and there is no room for its CQE."""
+        return self._has_work() and self._is_full()
+
+    def _has_work(self) -> bool:
+        return (self.sqc is not None and self.cqc is not None and self.sq_open and self.cq_open
+                and self.sqc.head != self.sqc.tail)
+
+    def _is_full(self) -> bool:
+        return self.cqc is not None and _after(self.cqc.tail, self.cqc) == self.cqc.head
 
 
 def _after(index: int, context: SQC | CQC) -> int:
@@ -59,8 +77,9 @@ class QueueManager:
     """
 
     def __init__(self, dma: Dma, count: int, eq: EventQueue, aeq: EventQueue,
-                 abnormal: Abnormal):
+                 abnormal: Abnormal, counters: Counters):
         self._dma, self._eq, self._aeq, self._abnormal = dma, eq, aeq, abnormal
+        self._counters = counters
         self.queues = [Queue(number) for number in range(count)]
         self.draining: set[int] = set()
 
@@ -107,6 +126,14 @@ class QueueManager:
         while queue.can_start():
             yield from self._one_job(queue)
         queue.busy = False
+        self.report_overflow(queue)
+
+    def report_overflow(self, queue: Queue) -> None:
+        """Tell software, once per load of a context, that jobs wait for room in their CQ."""
+        if queue.overflows() and not queue.overflowed:
+            queue.overflowed = True
+            self._abnormal.overflowed(OverflowType.CQ, queue.number)
+            self._aeq.want(queue.number, AeqeType.CQ_OVERFLOW)
 
     def _one_job(self, queue: Queue) -> Task[None]:
         sqc = queue.sqc
@@ -117,6 +144,8 @@ class QueueManager:
         head = _after(index, sqc)
         queue.sqc = sqc.replace(head=head, head_wrap=sqc.head_wrap ^ (head == 0))
         ssid = sqc.pasid if sqc.pasid_enable else None
+        self._counters.count(SQE_CNT, queue.number)
+        self._counters.count(SEND_SQE_TO_ACC_CNT)
         # 2. Do it.
         try:
             bd = BD3.from_bytes((yield from self._dma.read(None, address, SQE_BYTES)))
@@ -125,12 +154,14 @@ class QueueManager:
             ended = Ended(ErrorType.BD_FETCH)
         else:
             ended = yield from Lane(self._dma, ssid, bd).run()
+        self._counters.count(ACC_FINISH_CNT)
         # 3. Write the result into the SQE; only its last bytes.
         if not queue.sq_open:
             return
         words = BD3.status(ended.error, ended.result).to_bytes()
         yield from self._put(address + STATUS_OFFSET,
                              words[STATUS_OFFSET:STATUS_OFFSET + STATUS_BYTES])
+        self._counters.count(WB_SQE_FROM_ACC_CNT)
         # 4. CQE, then the event if the CQ is armed.
         if queue.cq_open:
             yield from self._complete(queue, index)
@@ -151,8 +182,10 @@ class QueueManager:
                                        cqe.to_bytes())
         if not written:
             queue.sq_open = queue.cq_open = False
-            self._aeq.want(queue.number)
+            self._counters.count(CQE_ERR_CNT)
+            self._aeq.want(queue.number, AeqeType.CQE_ERROR)
             return
+        self._counters.count(CQE_CNT, queue.number)
         cqc = queue.cqc
         if cqc is None:
             return

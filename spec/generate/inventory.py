@@ -82,5 +82,6 @@ PARTS = (
     Part("Performance monitors", "smmuv3.md", "PMCG_", (pmcg,), pmcg.PMCG,
          (pmcg.EVTYPER, pmcg.SMR)),
     Part("Queue manager", "qm.md", "QM_", (qm,), qm.QM),
+    Part("Configuration space", "qm.md", "QM_CONFIG_", (), qm.CONFIG),
     Part("SEC engine", "qm.md", "SEC_", (sec,), sec.SEC),
 )

@@ -5,6 +5,8 @@ Reset values are the picks of qm.md 1.5 and 9.
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from spec.fields import Access, Field, Register
 from spec.qm.function import REVISION, Word
 
@@ -50,13 +52,21 @@ class ABNORMAL_INT_SET(_Abnormal):
     ACCESS = Access.WO
 
 
+class OverflowType(IntEnum):
+    """ABNORMAL_INF00.type."""
+
+    CQ = 0
+    EQ = 1
+    AEQ = 2
+
+
 class ABNORMAL_INF00(Register):
     OFFSET = 0x10_0010
     ACCESS = Access.RO
     SECTION = "2.3"
     DOC = "FIFO overflow"
     function = Field(5, 0)
-    type = Field(7, 6, doc="0 CQ, 1 EQ, 2 AEQ")
+    type = Field(7, 6, enum=OverflowType)
     queue = Field(31, 16)
 
 

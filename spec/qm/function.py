@@ -15,7 +15,14 @@ REVISION = 0x30  # QM V3
 BAR2_SIZE = 0x40_0000
 BAR4_BASE = BAR2_SIZE        # where BAR4 lies on the accelerator's register port
 DOORBELL_PAGE = 0x1_0000     # BAR4: one page for each queue
+QUEUES_MAX = 1024
 DOORBELL_OFFSET = 0x1000     # the doorbell inside its page, and that of all queues inside BAR2
+
+
+def event_depths(queues: int) -> tuple[int, int]:
+    """EQ and AEQ depth that a function with `queues` queues advertises: one event of each kind per
+    queue always fits (qm.md 2.8)."""
+    return max(128, 2 * queues), max(64, 4 * queues)
 
 
 def doorbell_offset(queue: int) -> int:

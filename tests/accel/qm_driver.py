@@ -9,6 +9,7 @@ from spec.qm import (
     AEQ_INT_MASK,
     AEQC,
     AEQE,
+    CONFIG_BASE,
     CQC,
     CQC_VFT,
     CQE,
@@ -17,6 +18,7 @@ from spec.qm import (
     EQE,
     MEM_INIT_DONE,
     MEM_START_INIT,
+    PCIE_DEVCTL,
     SQC,
     SQC_VFT,
     SQE_BYTES,
@@ -76,6 +78,23 @@ class QmDriver:
     async def get(self, register) -> int:
         return await self.bus.read(register.OFFSET)
 
+    async def set_config(self, register, value: int) -> None:
+        await self.bus.write(CONFIG_BASE + register.OFFSET, 4, value)
+
+    async def get_config(self, register) -> int:
+        return await self.bus.read(CONFIG_BASE + register.OFFSET)
+
+    async def reset_function(self) -> None:
+        """Function level reset; the driver's own indices begin anew, too."""
+        await self.set_config(PCIE_DEVCTL, PCIE_DEVCTL.pack(FLR=1))
+        self.eq_head, self.eq_phase = 0, 1
+        self.memory.write(EQ, bytes(4 * EVENTS))
+        self.memory.write(AEQ, bytes(4 * EVENTS))
+
+    async def pause(self, turns: int = 10) -> None:
+        for _ in range(turns):
+            await self.bus.wait()
+
     async def until(self, condition) -> None:
         for _ in range(300):
             if await condition():
@@ -109,14 +128,15 @@ class QmDriver:
             await self.set(register, value)
         await self.until(lambda: self.get(VFT_CFG_RDY))
 
-    async def bring_up(self, queues: int = 4) -> None:
+    async def bring_up(self, queues: int = 4, *, eq_depth: int = EVENTS,
+                       aeq_depth: int = EVENTS) -> None:
         await self.set(MEM_START_INIT, 1)
         await self.until(lambda: self.get(MEM_INIT_DONE))
         await self.vft(VftType.SQC, SQC_VFT.pack(valid=1, number_minus_1=queues - 1))
         await self.vft(VftType.CQC, CQC_VFT.pack(valid=1))
-        for command, kind, base in ((MailboxCommand.EQC, EQC, EQ),
-                                    (MailboxCommand.AEQC, AEQC, AEQ)):
-            context = kind.make(base_l=base, depth_minus_1=EVENTS - 1, phase=1)
+        for command, kind, base, depth in ((MailboxCommand.EQC, EQC, EQ, eq_depth),
+                                           (MailboxCommand.AEQC, AEQC, AEQ, aeq_depth)):
+            context = kind.make(base_l=base, depth_minus_1=depth - 1, phase=1)
             assert await self.load(command, context) == 0
         for command in (MailboxCommand.SQC_BT, MailboxCommand.CQC_BT):
             assert (await self.mailbox(command, 0, 0x8000)).status == 0

@@ -21,6 +21,7 @@ from spec.events import EVENTS, Event
 from spec.fields import Register, Structure
 from spec.impl import PRESETS
 from spec.pmcg import PMCG
+from spec.qm import CONFIG
 from spec.registers import SMMU
 from spec.sec import BAR2
 
@@ -37,6 +38,7 @@ SPEC = {(module, name): item for module, content in MODULES.items()
 BASES = {  # not layouts of their own
     ("spec.fields", "Structure"), ("spec.fields", "Register"),
     ("spec.qm.function", "Word"), ("spec.qm.function", "ReadOnlyWord"),
+    ("spec.qm.config", "ConfigWord"),
 }
 NEEDS_BEYOND_REFERENCE = {"GERROR", "GERRORN"}  # errors of a feature that is absent cannot occur
 
@@ -93,7 +95,8 @@ def test_presets_of_bases_are_never_offered():
 @pytest.mark.parametrize(("block", "modules"), [
     (SMMU, [m for m in smmu_registers.LAYOUTS if m != "spec.pmcg"]),
     (PMCG, ["spec.pmcg"]),
-    (BAR2, list(qm_registers.LAYOUTS)),
+    (BAR2, [m for m in qm_registers.LAYOUTS if m != "spec.qm.config"]),
+    (CONFIG, ["spec.qm.config"]),
 ], ids=lambda item: getattr(item, "name", ""))
 def test_register_blocks_hold_what_is_typed(block, modules):
     typed = {(layout.number, name) for (module, name), layout in TYPED.items()

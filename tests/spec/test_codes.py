@@ -23,7 +23,8 @@ ENUMS = {name: item for module in MODULES for name, item in vars(module).items()
          and item is not Access}
 TYPED_ENUMS = smmu_codes.ENUMS | qm_structures.ENUMS
 TYPED_CONSTANTS = smmu_codes.CONSTANTS | qm_structures.CONSTANTS
-LOCAL = {"BAR4_BASE"}  # where the RTL's flat map puts BAR4: not a fact of the reference
+# Where the RTL's flat map puts what lies outside BAR2: not a fact of the reference.
+LOCAL = {"BAR4_BASE", "CONFIG_BASE"}
 
 
 def is_constant(name, item):

@@ -40,6 +40,8 @@ class Completion(wiring.Component):
         Pulse for `number`: its CQE could not be written; the queue must be closed.
     writing
         The queue whose CQE may be visible, but is not in the tail yet.
+    written_back, completed
+        Pulses: the result is in the SQE; the CQE is visible.
     retire, number
         Pulse: the job of queue `number` has ended.
     bus_error
@@ -53,7 +55,8 @@ class Completion(wiring.Component):
             "sq_open": In(queues), "cq_open": In(queues),
             "context": Out(ContextPort(layout(CQC), queues)), "write": Out(WritePort()),
             "want_event": Out(1), "lost": Out(1), "writing": Out(queues),
-            "retire": Out(1), "number": Out(range(queues)), "bus_error": Out(1),
+            "written_back": Out(1), "completed": Out(1), "retire": Out(1),
+            "number": Out(range(queues)), "bus_error": Out(1),
         })
 
     def elaborate(self, platform):
@@ -80,6 +83,7 @@ class Completion(wiring.Component):
                 with m.Elif(writer.request.ready):
                     m.next = "RESULT WAIT"
             with m.State("RESULT WAIT"), m.If(writer.done):
+                m.d.comb += self.written_back.eq(1)
                 m.next = "TAKE"
             with m.State("TAKE"):
                 m.d.comb += context.req.eq(cq_open)
@@ -97,7 +101,10 @@ class Completion(wiring.Component):
                 with m.If(writer.request.ready):
                     m.next = "CQE WAIT"
             with m.State("CQE WAIT"):
-                m.d.comb += [writing.eq(1), self.lost.eq(writer.done & writer.error)]
+                m.d.comb += [
+                    writing.eq(1), self.lost.eq(writer.done & writer.error),
+                    self.completed.eq(writer.done & ~writer.error),
+                ]
                 with m.If(writer.done):
                     m.next = "COUNT"
                     with m.If(writer.error):

@@ -1,6 +1,6 @@
 """The contexts of all queues of one kind, and who may touch them when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import memory, wiring
@@ -17,8 +17,8 @@ class ContextTable(wiring.Component):
     ----------
     row : layout
         SQC or CQC, as software loads and dumps it.
-    flag : callable
-        The condition of a row (a view) that the `flag` vector shows.
+    flags : sequence of callables
+        Conditions of a row (a view), one for each of the `flags` vectors.
 
     Members
     -------
@@ -28,8 +28,8 @@ class ContextTable(wiring.Component):
         Queues that have a context.
     open
         Those of them that work: neither stopped nor being loaded.
-    flag
-        Parameter `flag` of each row as last written.
+    flags
+        Per condition one bit per queue, of the row as last written.
     load, unload
         Pulses for the queue `number`: set loaded and open; clear both.
     close
@@ -38,11 +38,12 @@ class ContextTable(wiring.Component):
         Pulse: clear both for all.
     """
 
-    def __init__(self, row, flag: Callable, *, queues: int, ports: int):
-        self.row, self.flag_of, self.queues = row, flag, queues
+    def __init__(self, row, flags: Sequence[Callable], *, queues: int, ports: int):
+        self.row, self.conditions, self.queues = row, flags, queues
         super().__init__({
             "ports": In(ContextPort(row, queues)).array(ports),
-            "loaded": Out(queues), "open": Out(queues), "flag": Out(queues),
+            "loaded": Out(queues), "open": Out(queues),
+            "flags": Out(queues).array(len(flags)),
             "number": In(range(queues)), "load": In(1), "unload": In(1),
             "close": In(queues), "forget": In(1),
         })
@@ -55,7 +56,8 @@ class ContextTable(wiring.Component):
         self.give_rows(m, read, write)
         self.keep_state(m)
         with m.If(write.en):
-            m.d.sync += self.flag.bit_select(write.addr, 1).eq(self.flag_of(write.data))
+            for flag, condition in zip(self.flags, self.conditions, strict=True):
+                m.d.sync += flag.bit_select(write.addr, 1).eq(condition(write.data))
         return m
 
     def give_rows(self, m, read, write) -> None:

@@ -1,6 +1,6 @@
 """Takes doorbells: which count, which are dropped, and what they change."""
 
-from amaranth import Module, Mux, Signal, unsigned
+from amaranth import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -53,6 +53,9 @@ class DoorbellUnit(wiring.Component):
         Pulse for `number`: CQEs wait and the doorbell asked for an event.
     random_invalid
         Pulse.
+    submitted, urgent
+        Pulse for `number`: new SQEs; whether they are urgent: the doorbell has a priority and the
+        SQC, which its owner cannot change, one too.
     """
 
     def __init__(self, *, queues: int):
@@ -65,6 +68,7 @@ class DoorbellUnit(wiring.Component):
             "writing": In(queues),
             "eq": Out(stream.Signature(16)), "aeq": Out(stream.Signature(16)),
             "want_event": Out(1), "number": Out(range(queues)), "random_invalid": Out(1),
+            "submitted": Out(1), "urgent": Out(1),
         })
 
     def elaborate(self, platform):
@@ -124,9 +128,11 @@ class DoorbellUnit(wiring.Component):
 
     def submit(self, m, word) -> None:
         """SQ: index is the new tail."""
-        self.accept(m, self.sq, word)
+        accepted = self.accept(m, self.sq, word)
         row, new = self.sq.row, self.sq.new_row
         m.d.comb += [
+            self.submitted.eq(accepted),
+            self.urgent.eq(Cat(word.c_flag, word.priority).any() & row.priority.any()),
             new.tail.eq(word.index), new.tail_wrap.eq(row.tail_wrap ^ (word.index < row.tail)),
         ]
 

@@ -50,6 +50,8 @@ class MailboxUnit(wiring.Component):
         New context for an event queue; the present ones.
     queue_count, sqc_vft
         From FunctionState.
+    started
+        Pulse: a command begins.
     read_error, write_error
         Pulses: an access failed.
     """
@@ -70,7 +72,7 @@ class MailboxUnit(wiring.Component):
             "event_context": Out(event), "load_eq": Out(1), "load_aeq": Out(1),
             "eq_context": In(event), "aeq_context": In(event),
             "queue_count": In(range(queues + 1)), "sqc_vft": In(64),
-            "read_error": Out(1), "write_error": Out(1),
+            "started": Out(1), "read_error": Out(1), "write_error": Out(1),
         })
 
     def elaborate(self, platform):
@@ -96,6 +98,7 @@ class MailboxUnit(wiring.Component):
         ]
         with m.FSM():
             with m.State("IDLE"), m.If(window.running):
+                m.d.comb += self.started.eq(1)
                 self.decode(m, base)
             self.load_states(m)
             self.dump_states(m, base)

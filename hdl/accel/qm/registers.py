@@ -1,39 +1,44 @@
-"""BAR2 and the doorbell pages of BAR4 as one register port."""
+"""BAR2, the doorbell pages of BAR4 and the configuration space as one register port."""
 
 from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.accel.qm import abnormal, function
+from hdl.accel.qm import abnormal, counters, function
+from hdl.accel.qm.config_space import INDEX_BITS
 from hdl.accel.qm.doorbell import Ring
 from hdl.accel.streams import Live
 from hdl.axi import AXI4Lite
-from hdl.regs.slave import RegisterSlave
+from hdl.regs.slave import WORDS, RegisterSlave
 from spec.fields import Access, Register
 from spec.qm import (
     AEQ_INT_MASK,
     AEQ_INT_SOURCE,
-    BAR2_SIZE,
     BAR4_BASE,
+    CONFIG_BASE,
+    CONFIG_SIZE,
     DOORBELL_OFFSET,
     DOORBELL_PAGE,
+    EQ_AEQ_DEPTH_CAP,
     EQ_INT_MASK,
     EQ_INT_SOURCE,
     IN_IDLE_ST,
     MASTER_GLOBAL_CTRL,
     QUE_NUM_CAP,
+    SQ_CQ_DEPTH_CAP,
     TRANS_RETURN,
     Doorbell,
     EventDoorbell,
     Mailbox,
+    event_depths,
 )
 from spec.sec import BAR2, SEC_MEM_INIT_DONE, SEC_MEM_START_INIT
 
-ADDR_WIDTH = 24
+ADDR_WIDTH = (CONFIG_BASE + CONFIG_SIZE - 1).bit_length()
 LIVE: list[type[Register]] = [
     AEQ_INT_SOURCE, AEQ_INT_MASK, EQ_INT_SOURCE, EQ_INT_MASK, *function.REGISTERS,
-    *abnormal.REGISTERS, IN_IDLE_ST, MASTER_GLOBAL_CTRL, TRANS_RETURN, SEC_MEM_START_INIT,
-    SEC_MEM_INIT_DONE,
+    *abnormal.REGISTERS, *counters.REGISTERS, IN_IDLE_ST, MASTER_GLOBAL_CTRL, TRANS_RETURN,
+    SEC_MEM_START_INIT, SEC_MEM_INIT_DONE,
 ]
 
 
@@ -47,22 +52,32 @@ class DeviceRegisters(wiring.Component):
     Members
     -------
     bus
-        BAR2 at 0, BAR4 behind it (`spec.qm.BAR4_BASE`).
+        BAR2 at 0, BAR4 behind it (`spec.qm.BAR4_BASE`), then the configuration space
+        (`spec.qm.CONFIG_BASE`).
+    config_write, config_index, words, data, config_read_index, config_read_data
+        The configuration space.
+    reset
+        Everything kept here takes its reset value; accesses under way are answered.
     live
         One `Live` per name of `LIVE`.
-    mailbox_write, half, words, data, mailbox_value
-        Window of the mailbox (see MailboxWindow) and its value.
+    mailbox_write, half, mailbox_value
+        Window of the mailbox (see MailboxWindow; with `words`, `data`) and its value.
     ring
         Doorbells.
     """
 
-    def __init__(self, *, queues: int):
+    def __init__(self, *, queues: int, depth: int):
+        eq, aeq = event_depths(queues)
         self.constants: dict[type[Register], int] = {
-            QUE_NUM_CAP: QUE_NUM_CAP.pack(TOTAL=queues, FUNCTION=queues)}
+            QUE_NUM_CAP: QUE_NUM_CAP.pack(TOTAL=queues, FUNCTION=queues),
+            SQ_CQ_DEPTH_CAP: SQ_CQ_DEPTH_CAP.pack(SQ_DEPTH=depth, CQ_DEPTH=depth),
+            EQ_AEQ_DEPTH_CAP: EQ_AEQ_DEPTH_CAP.pack(EQ_DEPTH=eq, AEQ_DEPTH=aeq)}
         super().__init__({
             "bus": In(AXI4Lite(addr_width=ADDR_WIDTH)),
             "live": Out(wiring.Signature({r.__name__: Out(Live()) for r in LIVE})),
             "mailbox_write": Out(1), "half": Out(1), "words": Out(2), "data": Out(64),
+            "config_write": Out(1), "config_index": Out(INDEX_BITS),
+            "config_read_index": Out(INDEX_BITS), "config_read_data": In(WORDS), "reset": In(1),
             "mailbox_value": In(128), "ring": Out(stream.Signature(Ring)),
         })
 
@@ -80,6 +95,7 @@ class DeviceRegisters(wiring.Component):
                     for half in range(2):
                         if 8 * index + 4 * half in values:
                             m.d.comb += slave.read_data[half].eq(values[8 * index + 4 * half])
+        self.connect_config_space(m)
         self.take_doorbells(m)
         return m
 
@@ -95,15 +111,30 @@ class DeviceRegisters(wiring.Component):
         if register in LIVE:
             live = getattr(self.live, register.__name__)
             write, word = self.written(register)
-            m.d.comb += [live.write.eq(write), live.data.eq(word)]
+            m.d.comb += [
+                live.write.eq(write), live.data.eq(word),
+                live.read.eq(self.slave.read & (self.slave.read_index == register.OFFSET // 8)),
+            ]
             return live.value
         if register.ACCESS is not Access.RW:
             return self.constants.get(register, register.RESET)
         stored = Signal(32, init=register.RESET, name=register.__name__)
         write, word = self.written(register)
-        with m.If(write):
+        with m.If(self.reset):
+            m.d.sync += stored.eq(register.RESET)
+        with m.Elif(write):
             m.d.sync += stored.eq(word)
         return stored
+
+    def connect_config_space(self, m) -> None:
+        slave, first = self.slave, CONFIG_BASE // 8 >> INDEX_BITS
+        m.d.comb += [
+            self.config_write.eq(slave.write & (slave.write_index[INDEX_BITS:] == first)),
+            self.config_index.eq(slave.write_index),
+            self.config_read_index.eq(slave.read_index),
+        ]
+        with m.If(slave.read_index[INDEX_BITS:] == first):
+            m.d.comb += slave.read_data.eq(self.config_read_data)
 
     def connect_mailbox(self, m, values) -> None:
         first = Mailbox.OFFSET // 8
@@ -119,7 +150,8 @@ class DeviceRegisters(wiring.Component):
         slave, ring = self.slave, self.ring
         offset = slave.write_index << 3
         page = (offset - BAR4_BASE) // DOORBELL_PAGE
-        own = (offset >= BAR2_SIZE) & (offset % DOORBELL_PAGE == DOORBELL_OFFSET)
+        own = (offset >= BAR4_BASE) & (offset < CONFIG_BASE) & (
+            offset % DOORBELL_PAGE == DOORBELL_OFFSET)
         event = offset == EventDoorbell.OFFSET
         m.d.comb += [
             slave.hold.eq(~ring.ready),

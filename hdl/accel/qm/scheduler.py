@@ -1,118 +1,142 @@
 """Chooses the next queue and fetches its next SQE."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.accel.arbiter import RoundRobin
 from hdl.accel.jobs import job_layout
-from hdl.accel.streams import BEAT_BYTES, ContextPort, ReadPort
+from hdl.accel.streams import BEAT_BYTES, ContextPort, ReadPort, Space
 from hdl.layouts import layout
+from hdl.streams import ADDR_BITS
 from spec.qm import SQC, SQE_BYTES
 
 BEATS = SQE_BYTES // BEAT_BYTES
+FETCHES = 4    # SQEs on their way
 
 
 class Scheduler(wiring.Component):
-    """One SQE from each queue in turn; a queue has at most one job under way, so its completions
-    come in order.
+    """One SQE from each queue in turn, for which there is a place already.
+
+    Urgent queues have every other turn while there are others: they are served sooner, and delay
+    nobody by more than as many turns again.
 
     Members
     -------
-    eligible
-        Queues that have a rung SQE and room for its completion.
-    busy
-        Queues whose job is somewhere between here and its completion.
-    retire, retired
-        Pulse: the job of queue `retired` has ended.
+    normal, urgent
+        Queues whose next SQE can be taken.
+    start, queue, lane
+        Pulse: it is taken from `queue`; the lane that has a place for it (see Places).
     context
         The SQC table.
     read
         The memory, function's own space.
-    job
-        What was fetched.
+    job, job_lane
+        What was fetched, in the order of the turns, and where it goes.
     bus_error
         Pulse: an SQE could not be read (its job says so too).
     """
 
-    def __init__(self, *, queues: int):
-        self.queues = queues
+    def __init__(self, *, queues: int, lanes: int):
+        self.queues, self.lanes = queues, lanes
         super().__init__({
-            "eligible": In(queues), "busy": Out(queues),
-            "retire": In(1), "retired": In(range(queues)),
+            "normal": In(queues), "urgent": In(queues),
+            "start": Out(1), "queue": Out(range(queues)), "lane": In(range(lanes)),
             "context": Out(ContextPort(layout(SQC), queues)), "read": Out(ReadPort()),
-            "job": Out(stream.Signature(job_layout(queues))), "bus_error": Out(1),
+            "job": Out(stream.Signature(job_layout(queues))), "job_lane": Out(range(lanes)),
+            "bus_error": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.turn = turn = RoundRobin(self.queues)
-        context, job, read = self.context, self.job, self.read
-        started, ended = Signal(self.queues), Signal(self.queues)
+        ticket = data.StructLayout({
+            "lane": range(self.lanes), "queue": range(self.queues), "index": 16,
+            "sqe_addr": ADDR_BITS, "space": Space})
+        m.submodules.tickets = tickets = fifo.SyncFIFOBuffered(width=ticket.size, depth=FETCHES)
+        context, read, taken = self.context, self.read, Signal(ticket)
+        choice, any_ready = self.choose(m)
         m.d.comb += [
-            turn.asking.eq(self.eligible & ~self.busy),
-            ended.bit_select(self.retired, 1).eq(self.retire),
-            started.bit_select(turn.index, 1).eq(turn.take & turn.valid),
-            context.queue.eq(job.payload.queue),
-            read.req.payload.addr.eq(job.payload.sqe_addr),
-            read.req.payload.len.eq(BEATS - 1),
+            context.queue.eq(taken.queue), self.queue.eq(choice),
+            read.req.payload.addr.eq(taken.sqe_addr), read.req.payload.len.eq(BEATS - 1),
+            tickets.w_data.eq(taken),
         ]
-        m.d.sync += self.busy.eq((self.busy & ~ended) | started)
         with m.FSM():
             with m.State("CHOOSE"):
-                m.d.comb += turn.take.eq(1)
-                with m.If(turn.valid):
-                    m.d.sync += job.payload.queue.eq(turn.index)
+                m.d.comb += self.start.eq(any_ready)
+                m.d.sync += [taken.queue.eq(choice), taken.lane.eq(self.lane)]
+                with m.If(any_ready):
                     m.next = "ADVANCE"
             with m.State("ADVANCE"):
                 m.d.comb += context.req.eq(1)
-                self.advance(m)
+                self.advance(m, taken)
                 with m.If(context.ready):
                     m.next = "REQUEST"
             with m.State("REQUEST"):
-                m.d.comb += read.req.valid.eq(1)
-                with m.If(read.req.ready):
-                    m.next = "FETCH"
-            with m.State("FETCH"), m.If(read.beat.valid & read.beat.payload.last):
-                m.next = "OFFER"
-            with m.State("OFFER"):
-                m.d.comb += job.valid.eq(1)
-                with m.If(job.ready):
+                m.d.comb += read.req.valid.eq(tickets.w_rdy)
+                with m.If(read.req.valid & read.req.ready):
+                    m.d.comb += tickets.w_en.eq(1)
                     m.next = "CHOOSE"
-        self.collect(m)
+        self.collect(m, tickets, data.View(ticket, tickets.r_data))
         return m
 
-    def advance(self, m) -> None:
+    def choose(self, m):
+        """The queue whose turn it is, and whether there is one."""
+        m.submodules.normal_turn = normal = RoundRobin(self.queues)
+        m.submodules.urgent_turn = urgent = RoundRobin(self.queues)
+        was_urgent, take_urgent = Signal(), Signal()
+        m.d.comb += [
+            normal.asking.eq(self.normal), urgent.asking.eq(self.urgent),
+            take_urgent.eq(urgent.valid & ~(was_urgent & normal.valid)),
+            normal.take.eq(self.start & ~take_urgent), urgent.take.eq(self.start & take_urgent),
+        ]
+        with m.If(self.start):
+            m.d.sync += was_urgent.eq(take_urgent)
+        return Mux(take_urgent, urgent.index, normal.index), normal.valid | urgent.valid
+
+    def advance(self, m, taken) -> None:
         """Take the SQE at the head: where it lies, whose addresses it holds, and the new head."""
-        context, job = self.context, self.job.payload
-        row, new = context.row, context.new_row
+        row, new = self.context.row, self.context.new_row
         at_end = row.head == row.depth_minus_1
         m.d.comb += [
             new.eq(row),
             new.head.eq(Mux(at_end, 0, row.head + 1)),
             new.head_wrap.eq(row.head_wrap ^ at_end),
-            context.write.eq(context.ready),
+            self.context.write.eq(self.context.ready),
         ]
-        with m.If(context.ready):
+        with m.If(self.context.ready):
             m.d.sync += [
-                job.index.eq(row.head),
-                job.sqe_addr.eq(Cat(row.base_l, row.base_h)
-                                + Cat(Const(0, SQE_BYTES.bit_length() - 1), row.head)),
-                job.space.ssv.eq(row.pasid_enable), job.space.ssid.eq(row.pasid),
-                job.fetch_error.eq(0),
+                taken.index.eq(row.head),
+                taken.sqe_addr.eq(Cat(row.base_l, row.base_h)
+                                  + Cat(Const(0, SQE_BYTES.bit_length() - 1), row.head)),
+                taken.space.ssv.eq(row.pasid_enable), taken.space.ssid.eq(row.pasid),
             ]
 
-    def collect(self, m) -> None:
-        """Put the beats of the SQE together."""
-        beat, job = self.read.beat, self.job.payload
-        number = Signal(range(BEATS))
-        bits = job.bd.as_value()
-        m.d.comb += beat.ready.eq(1)
-        with m.If(beat.valid):
+    def collect(self, m, tickets, ticket) -> None:
+        """Put the beats of each SQE together. Its place is free: it never waits for long."""
+        beat, job = self.read.beat, self.job
+        number, failed = Signal(range(BEATS)), Signal()
+        words = Signal(data.ArrayLayout(8 * BEAT_BYTES, BEATS - 1))
+        last, free = beat.payload.last, ~job.valid | job.ready
+        take = beat.valid & beat.ready
+        m.d.comb += [
+            beat.ready.eq(free | ~last), tickets.r_en.eq(take & last),
+            self.bus_error.eq(take & beat.payload.error),
+        ]
+        with m.If(job.ready):
+            m.d.sync += job.valid.eq(0)
+        with m.If(take):
             m.d.sync += [
-                bits.word_select(number, 8 * BEAT_BYTES).eq(beat.payload.data),
-                number.eq(number + 1),
+                number.eq(Mux(last, 0, number + 1)),
+                failed.eq((failed | beat.payload.error) & ~last),
             ]
-            with m.If(beat.payload.error):
-                m.d.sync += job.fetch_error.eq(1)
-        m.d.comb += self.bus_error.eq(beat.valid & beat.payload.error)
+            with m.If(last):
+                m.d.sync += [
+                    job.valid.eq(1), self.job_lane.eq(ticket.lane),
+                    job.payload.queue.eq(ticket.queue), job.payload.index.eq(ticket.index),
+                    job.payload.sqe_addr.eq(ticket.sqe_addr), job.payload.space.eq(ticket.space),
+                    job.payload.bd.eq(Cat(words, beat.payload.data)),
+                    job.payload.fetch_error.eq(failed | beat.payload.error),
+                ]
+            for n in range(BEATS - 1):
+                with m.If(number == n):
+                    m.d.sync += words[n].eq(beat.payload.data)

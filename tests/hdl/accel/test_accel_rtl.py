@@ -3,9 +3,12 @@
 import pytest
 
 from tests.accel.cases import CASES
+from tests.accel.qm_cases import QM_CASES
 from tests.hdl.accel.bench import Bench
 
+ALL = CASES | QM_CASES
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.__name__)
 def test_case(case):
-    Bench(depth=CASES[case], stall=0.2).run(case)
+    Bench(depth=ALL[case], stall=0.2).run(case)

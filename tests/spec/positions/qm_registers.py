@@ -125,6 +125,10 @@ DEVICE = """
     14    flr_timeout
 
 0x100010 ABNORMAL_INF00 32 RO
+    5:0   function
+    7:6   type:OverflowType
+    31:16 queue
+
 0x100014 ABNORMAL_INF01 32 RO
     5:0   function
     7:6   type
@@ -325,7 +329,83 @@ SEC = """
     31:4  others
 """
 
+CONFIG = """
+0x00 PCI_ID 32 RO reset=a25519e5    # 1.1
+    15:0  VENDOR
+    31:16 DEVICE
+
+0x04 PCI_COMMAND 32 RW reset=100006 # PCI: command in the low half, status in the high half
+    1     MEMORY
+    2     MASTER
+    10    INTX_DISABLE
+    20    CAPABILITIES
+
+0x08 PCI_CLASS 32 RO reset=10000030 # 1.1
+    @0 7:0   REVISION
+    @1 23:0  CODE
+
+0x18 PCI_BAR2 32 RW reset=4         # 1.2: 64-bit, so two words each
+0x20 PCI_BAR4 32 RW reset=4
+    3:0   TYPE
+    31:4  ADDRESS
+
+0x1c PCI_BAR3 32 RW
+0x24 PCI_BAR5 32 RW
+    31:0  ADDRESS
+
+0x34 PCI_CAPABILITIES 32 RO reset=40
+    7:0   POINTER
+
+0x40 PCIE_CAP 32 RO reset=27c10     # PCI Express capability: id 0x10
+    @0 7:0   ID
+    @1 7:0   NEXT
+    @2 3:0   VERSION
+    @2 7:4   PORT_TYPE
+
+0x44 PCIE_DEVCAP 32 RO reset=10000000
+    28    FLR
+
+0x48 PCIE_DEVCTL 32 RW
+    14:0  SETTINGS
+    15    FLR
+    @2 5  PENDING
+
+0x7c MSI_CONTROL 32 RW reset=1840005        # MSI capability: id 5, 1.3
+    @0 7:0   ID
+    @1 7:0   NEXT
+    @2 0     ENABLE
+    @2 3:1   ASKED
+    @2 6:4   GIVEN
+    @2 7     ADDR64
+    @2 8     MASKING
+
+0x80 MSI_ADDRESS 32 RW
+    31:2  ADDRESS
+
+0x84 MSI_ADDRESS_HIGH 32 RW
+    31:0  ADDRESS
+
+0x88 MSI_DATA 32 RW
+    15:0  DATA
+
+0x8c MSI_MASK 32 RW                 # capability + 0x10
+    3:0   VECTORS
+
+0x90 MSI_PENDING 32 RO              # capability + 0x14
+    3:0   VECTORS
+
+0x100 PASID_CAP 32 RO reset=1001b   # extended capability 0x1b, version 1
+    15:0  ID
+    19:16 VERSION
+    31:20 NEXT
+
+0x104 PASID_CONTROL 32 RW reset=1000        # 16 bits, as SQC and CQC hold
+    12:8  WIDTH
+    16    ENABLE
+"""
+
 LAYOUTS = {
+    "spec.qm.config": CONFIG,
     "spec.qm.function": FUNCTION,
     "spec.qm.device": DEVICE,
     "spec.qm.storage": STORAGE,

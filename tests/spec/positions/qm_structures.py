@@ -160,6 +160,7 @@ ENUMS = {
     "MailboxOp": "SET=0 GET=1",
     "DoorbellCommand": "SQ=0 CQ=1 EQ=2 AEQ=3",
     "AeqeType": "CQ_OVERFLOW=0 EQ_OVERFLOW=1 CQE_ERROR=2",
+    "OverflowType": "CQ=0 EQ=1 AEQ=2",       # 2.3, INF00
     "VftType": "SQC=0 CQC=1 SHAPER=2",
     # 3.8
     "Cipher": "NONE=0 ENCRYPT=1 DECRYPT=2 COPY=3",
@@ -185,6 +186,9 @@ OWN_CODES = {
 CONSTANTS = {
     "REVISION": 0x30,                   # 1.1
     "BAR2_SIZE": 0x400000,              # 1.2
+    "QUEUES_MAX": 1024,                 # 1.4: V2 and V3
+    "CONFIG_SIZE": 4096,                # PCI Express
+    "VECTORS": 4,                       # 1.5
     "DOORBELL_PAGE": 0x10000,           # 2.6: page of a queue in BAR4, doorbell inside it
     "DOORBELL_OFFSET": 0x1000,
     "SQE_BYTES": 128,
