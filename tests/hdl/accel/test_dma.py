@@ -14,6 +14,7 @@ from hdl.accel.dma.scatter import Scatter
 from hdl.accel.streams import Segment
 from hdl.axi import AXI4, StreamUser
 from pymodel.memory import PAGE, SparseMemory
+from spec.sec import ErrorType
 from tests.hdl.accel.axi_memory import AxiMemory
 
 SID, SSID = 0x18, 5
@@ -48,7 +49,7 @@ class Mover(wiring.Component):
 
 def segments(pieces):
     return [Segment.const({"addr": addr, "length": length, "last": n == len(pieces) - 1,
-                           "space": {"ssv": 1, "ssid": SSID}})
+                           "space": {"ssv": 1, "ssid": SSID}, "error_type": ErrorType.DATA_READ})
             for n, (addr, length) in enumerate(pieces)]
 
 
@@ -57,7 +58,7 @@ def simulate(transfers, memory, *, probes=8, hold=(), **timing):
     dut = Mover(probes)
     bus = AxiMemory(dut.axi, memory, **timing)
     bus.hold.update(hold)
-    cycles, held = [], []
+    cycles, held, failures = [], [], []
 
     async def feed(ctx, port, pieces):
         """Offer the pieces until the transfer is cleared."""
@@ -89,6 +90,10 @@ def simulate(transfers, memory, *, probes=8, hold=(), **timing):
             start = bus.cycle
             await ctx.tick().until(dut.scatter.finished | dut.gather.error | dut.scatter.error)
             cycles.append(bus.cycle - start)
+            for block in (dut.gather, dut.scatter):
+                if ctx.get(block.error):
+                    failure = ctx.get(block.failure)
+                    failures.append((failure.error_type, failure.addr))
             ctx.set(dut.gather.halt, 1)
             ctx.set(dut.scatter.halt, 1)
             while not (ctx.get(dut.gather.idle) and ctx.get(dut.scatter.idle)):
@@ -107,6 +112,7 @@ def simulate(transfers, memory, *, probes=8, hold=(), **timing):
     sim.add_testbench(bus.run, background=True)
     sim.run()
     assert len(cycles) == len(transfers)
+    bus.failures = failures
     return cycles + held, bus
 
 
@@ -177,14 +183,17 @@ def test_a_page_that_does_not_answer_is_only_probed(probes):
     assert asked == probes
 
 
-@pytest.mark.parametrize("poison", [1, 0x20])
-def test_error_then_next(poison):
-    """An error on either side ends a transfer cleanly; the next one is complete."""
+@pytest.mark.parametrize(("poison", "code", "address"), [
+    (1, ErrorType.DATA_READ, 0x1000), (0x20, ErrorType.DATA_WRITE, 0x20000)])
+def test_error_then_next(poison, code, address):
+    """An error on either side ends a transfer cleanly and says where; the next one is
+    complete."""
     memory = filled()
     memory.poisoned = {poison}
     good = memory.read(0x4001, 500)
     _, bus = simulate([([(0x3, 2 * PAGE)], [(0x1F003, 2 * PAGE)]), ([(0x4001, 500)],
                                                                    [(0x30007, 500)])], memory)
+    assert bus.failures == [(code, address)]
     assert memory.read(0x30007, 500) == good
     assert memory.read(0x30006, 1) + memory.read(0x30007 + 500, 1) == bytes(2)
     assert sum(access.beats for access in bus.log) < 3 * 4 * PAGE // 16
