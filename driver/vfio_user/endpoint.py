@@ -5,12 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from uuid import UUID
 
-from driver.vfio.device import DeviceFile
+from driver.bus import Bus
+from driver.bus import Region as Window
+from driver.vfio.device import DeviceFile, Region
 from driver.vfio.host import DRIVER, SEC, Host
-from driver.vfio.mdev import RINGS
+from driver.vfio.pci import (
+    ACCEL_WIRES,
+    SMMU_WIRES,
+    PciFunction,
+    accelerator_bars,
+    smmu_bars,
+)
 from driver.vfio.uapi import RegionFlag
-from driver.vfio_user.dma import SLAB, ChannelDma, Dma
-from driver.vfio_user.memory import Ram
+from driver.vfio_user.dma import SLAB, ChannelDma, Dma, FunctionDma
+from driver.vfio_user.memory import Holes, Ram
+from spec.registers import CR0, CR0ACK, GBPA
 
 
 class Opened(ABC):
@@ -60,9 +69,9 @@ class ChannelEndpoint(Endpoint):
     async def open(self) -> Opened:
         parent, uuid = self._host.parent, str(UUID(int=self.number + 1))
         mdev = parent.create(f"{DRIVER}-{SEC.name}", uuid.encode())
-        # A client maps nothing of ours: the rings are in memory that others have rings in.
-        mdev.regions[RINGS] = type(mdev.regions[RINGS])(
-            mdev.regions[RINGS].size, RegionFlag.READ | RegionFlag.WRITE)
+        # A client maps nothing of ours: the rings are among other queues' rings.
+        for number, region in enumerate(mdev.regions):
+            mdev.regions[number] = Region(region.size, region.flags & ~RegionFlag.MMAP)
         domain = self._host.iommu.domain()
         try:
             file = await mdev.open(domain, lambda: None)
@@ -71,6 +80,48 @@ class ChannelEndpoint(Endpoint):
             domain.close()
             raise
         return _Channel(self._host, uuid, file, ChannelDma(domain, self._ram, self._slab))
+
+
+class FunctionEndpoint(Endpoint):
+    """The whole function, SMMU and accelerator, with no IOMMU of ours in front of it: the client's
+    memory is at the physical addresses that it says, and nothing else is there."""
+
+    name = "function.sock"
+
+    def __init__(self, bus: Bus, ram: Ram, memory: Holes, queues: int) -> None:
+        self._bus, self._ram, self._memory = bus, ram, memory
+        self.function = PciFunction(bus, "function", 0, smmu_bars() | accelerator_bars(queues),
+                                    ACCEL_WIRES | SMMU_WIRES)
+        memory.restrict()
+
+    async def open(self) -> Opened:
+        for number, region in enumerate(self.function.regions):  # a client maps nothing of ours
+            self.function.regions[number] = Region(region.size, region.flags & ~RegionFlag.MMAP)
+        file = await self.function.open(None, lambda: None)
+        return _Function(self._bus, file, FunctionDma(self._ram, self._memory))
+
+
+class _Function(Opened):
+    def __init__(self, bus: Bus, file: DeviceFile, dma: FunctionDma) -> None:
+        self._bus, self.file, self.dma = bus, file, dma
+
+    async def close(self) -> None:
+        """What waits in the SMMU is aborted, then the accelerator stops, then memory goes."""
+        await self._bypass(abort=True)
+        await self._bus.set_and_acknowledge(Window.SMMU, CR0.OFFSET, CR0ACK.OFFSET, 0)
+        await self.file.close()
+        await self._bypass(abort=False)
+        await self.dma.clear()
+
+    async def _bypass(self, *, abort: bool) -> None:
+        """What happens to transactions while the SMMU is off (reference 1.6)."""
+        await self._bus.write(Window.SMMU, GBPA.OFFSET, GBPA.RESET | GBPA.pack(
+            Update=1, ABORT=abort))
+
+        async def taken() -> bool:
+            return not GBPA(await self._bus.read(Window.SMMU, GBPA.OFFSET)).Update
+
+        await self._bus.poll(taken, "GBPA")
 
 
 class _Channel(Opened):

@@ -92,7 +92,8 @@ class Ram:
 
 
 class Holes(SharedMemory):
-    """As `SharedMemory`, where only what is opened is there; the rest answers with errors.
+    """As `SharedMemory`; from `restrict` on only what is opened is there, and the rest answers
+    with errors.
 
     Parameters
     ----------
@@ -102,8 +103,13 @@ class Holes(SharedMemory):
 
     def __init__(self, ram: Ram, changed: Callable[[list[tuple[int, int]]], None]) -> None:
         super().__init__(ram.buffer(), ram.base)
-        self._open: list[tuple[int, int]] = []
+        self._open = [(ram.base, ram.base + ram.size - 1)]
         self._changed = changed
+
+    def restrict(self) -> None:
+        """Nothing is there but what is opened after this."""
+        self._open = []
+        self._changed(self._open)
 
     def open(self, at: int, size: int) -> None:
         """Let [at, +size) be there; it must not be yet."""

@@ -44,11 +44,11 @@ def command(directory: Path, dut: str, function: bool, channels: int | None, pre
             raise click.BadParameter(f"{channels} is not a power of two", param_hint="--channels")
         config = config.with_(queues=channels)
     _forget(directory)
-    count = 0 if function else config.queues
+    what = "the function" if function else f"{config.queues} channels"
     if dut == "model":
-        _model(directory, config, count, seed)
+        _model(directory, config, function, what, seed)
     else:
-        _rtl(directory, config, count, name, sim, seed)
+        _rtl(directory, config, function, what, name, sim, seed)
 
 
 def _forget(directory: Path) -> None:
@@ -63,23 +63,25 @@ def _forget(directory: Path) -> None:
                 raise click.UsageError(f"{path} is being served")
 
 
-def announce(directory: Path, dut: str, count: int) -> None:
+def announce(directory: Path, dut: str, what: str) -> None:
     """The line that says that clients can connect."""
-    what = f"{count} channels" if count else "the function"
     click.echo(f"ready: {what} on {dut} in {directory}")
 
 
-def _model(directory: Path, config: Config, channels: int, seed: int) -> None:
+def _model(directory: Path, config: Config, function: bool, what: str, seed: int) -> None:
     from driver.run import run
-    from sim.serve.model import model_server
-    server = run(model_server(directory, config, channels, seed))
+    from sim.serve.machines import channel_server, function_server
+    from sim.serve.model import model_board
+    board = model_board(config, function=function, seed=seed)
+    server = (function_server(directory, board) if function else
+              run(channel_server(directory, board)))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    announce(directory, "model", channels)
+    announce(directory, "model", what)
     run(server.run())
 
 
-def _rtl(directory: Path, config: Config, channels: int, preset: str, sim: str,
+def _rtl(directory: Path, config: Config, function: bool, what: str, preset: str, sim: str,
          seed: int) -> None:
     from sim.dut import build_dut
     from sim.runner import run
@@ -90,11 +92,11 @@ def _rtl(directory: Path, config: Config, channels: int, preset: str, sim: str,
             listening.bind(path)
             listening.listen()
             waiting = threading.Thread(target=_announce_later, daemon=True,
-                                       args=(listening, directory, sim, channels))
+                                       args=(listening, directory, sim, what))
             waiting.start()
             result = run(build, CASE, seed=seed, preset=preset, timeout=FOREVER, ends=True, params={
-                "directory": str(directory.resolve()), "channels": channels, "ready": path,
-                "sid": config.accel_sid})
+                "directory": str(directory.resolve()), "function": function, "ready": path,
+                "sid": config.accel_sid, "queues": config.queues})
             listening.shutdown(socket.SHUT_RDWR)
             waiting.join()
     if not result.ok:
@@ -102,10 +104,10 @@ def _rtl(directory: Path, config: Config, channels: int, preset: str, sim: str,
         sys.exit(1)
 
 
-def _announce_later(listening: socket.socket, directory: Path, sim: str, channels: int) -> None:
+def _announce_later(listening: socket.socket, directory: Path, sim: str, what: str) -> None:
     """Wait for the simulator to connect."""
     try:
         listening.accept()[0].close()
     except OSError:  # it never came up
         return
-    announce(directory, sim, channels)
+    announce(directory, sim, what)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from driver.model_bus import RAM_BASE, ModelBus
-from driver.vfio_user.memory import Ram
-from driver.vfio_user.server import Server
+from driver.vfio_user.memory import Holes, Ram
 from hdl.config import Config
-from pymodel.memory import SharedMemory
-from sim.serve.machines import channel_server, slabs_end
+from sim.serve.machines import Board, Pace, slabs_end
 
 
-async def model_server(directory: Path, config: Config, channels: int, seed: int = 1) -> Server:
-    """A server of `channels` mediated channels."""
-    ram = Ram.create(RAM_BASE, slabs_end(channels) - RAM_BASE)
+def model_board(config: Config, *, function: bool = False, seed: int = 1) -> Board:
+    """The golden model of a configuration; with `function` all its memory is its owner's."""
+    base = 0 if function else RAM_BASE
+    ram = Ram.create(base, slabs_end(config.queues) - base)
+    memory = Holes(ram, lambda _: None)
     bus = ModelBus(config.impl, sid=config.accel_sid, queues=config.queues, seed=seed,
-                   memory=SharedMemory(ram.buffer(), RAM_BASE))
-    return await channel_server(directory, bus, ram, config.accel_sid, channels, None)
+                   memory=memory)
+    return Board(bus=bus, ram=ram, memory=memory, sid=config.accel_sid, queues=config.queues,
+                 pace=Pace())

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import ctypes as c
 import signal
 import socket
 from pathlib import Path
 from typing import Any
 
-from driver.vfio_user.memory import Ram
-from sim.serve.machines import channel_server, slabs_end
+from driver.vfio_user.memory import Holes, Ram
+from sim.serve.machines import Board, Pace, channel_server, function_server, slabs_end
 from tb.bus import RAM_BASE, CocotbBus
 from tb.env import Env
 
 
 async def serve(env: Env) -> dict[str, Any]:
-    """Serves `params`: directory, channels, sid. Connects to the socket `params["ready"]` when
-    clients can connect."""
-    channels, directory = env.params["channels"], Path(env.params["directory"])
-    bus = CocotbBus(env, env.seed, size=slabs_end(channels) - RAM_BASE)
-    ram = Ram(RAM_BASE, slabs_end(channels) - RAM_BASE, env.library.sim_memory_bytes(),
-              env.memory_fd)
-    server = await channel_server(directory, bus, ram, env.params["sid"], channels,
-                                  lambda: accesses(env))
+    """Serves `params`: directory, function, sid, queues. Connects to the socket `params["ready"]`
+    when clients can connect."""
+    directory, function = Path(env.params["directory"]), env.params["function"]
+    board = rtl_board(env, env.params["sid"], env.params["queues"], function=function)
+    server = (function_server(directory, board) if function else
+              await channel_server(directory, board))
     signal.signal(signal.SIGTERM, lambda *_: server.stop())
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as ready:
         ready.connect(env.params["ready"])
     await server.run()
     return {"cycles": env.cycles}
+
+
+def rtl_board(env: Env, sid: int, queues: int, *, function: bool = False) -> Board:
+    """The design in the simulator; with `function` all its memory is its owner's."""
+    base = 0 if function else RAM_BASE
+    size = slabs_end(queues) - base
+    bus = CocotbBus(env, env.seed, base=base, size=size)
+    ram = Ram(base, size, env.library.sim_memory_bytes(), env.memory_fd)
+
+    def changed(ranges: list[tuple[int, int]]) -> None:
+        flat = [number for pair in ranges for number in pair]
+        env.library.sim_memory_ranges((c.c_uint64 * len(flat))(*flat), len(ranges))
+
+    return Board(bus=bus, ram=ram, memory=Holes(ram, changed), sid=sid, queues=queues,
+                 pace=Pace(env.wait_cycles, lambda: accesses(env)))
 
 
 def accesses(env: Env) -> int:

@@ -6,14 +6,10 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from driver.model_bus import RAM_BASE, ModelBus
 from driver.run import run
-from driver.vfio_user.memory import Ram
-from pymodel.memory import SharedMemory
-from sim.serve.machines import channel_server, slabs_end
-from spec.impl import PRESETS
-
-SID = 0x18
+from hdl.config import Config
+from sim.serve.machines import channel_server
+from sim.serve.model import model_board
 
 
 class Serving:
@@ -26,10 +22,9 @@ class Serving:
     """
 
     def __init__(self, directory: Path, channels: int, preset: str) -> None:
-        self.ram = Ram.create(RAM_BASE, slabs_end(channels) - RAM_BASE)
-        memory = SharedMemory(self.ram.buffer(), RAM_BASE)
-        self.bus = ModelBus(PRESETS[preset], sid=SID, queues=channels, memory=memory)
-        self.server = run(channel_server(directory, self.bus, self.ram, SID, channels, None))
+        self.board = model_board(Config.preset(preset).with_(queues=channels))
+        self.bus = self.board.bus
+        self.server = run(channel_server(directory, self.board))
         self.host = self.server._machine._host
         self.errors = []
         self._thread = threading.Thread(target=self._run)
@@ -52,8 +47,7 @@ class Serving:
         assert not self.errors
         assert not self.host.parent.devices
         self.bus.lint.check()
-        self.bus.memory = self.bus.smmu.memory = None
-        self.ram.close()
+        self.board.ram.close()
 
 
 @contextmanager
