@@ -25,7 +25,8 @@ class ClientBus(Bus):
     def __init__(self, path: Path | str, seed: int = 1) -> None:
         self.client = Client(path)
         self._ram = SharedPages(RAM_SIZE)
-        self.memory = SharedMemory(memoryview(self._ram.view), RAM_BASE)
+        self._look = memoryview(self._ram.view)
+        self.memory = SharedMemory(self._look, RAM_BASE)
         self.pages = PageAllocator(self.memory, RAM_BASE, RAM_SIZE, seed)
         self._events = {name: os.eventfd(0, os.EFD_NONBLOCK) for name in WIRES.values()}
         self.client.map(self._ram.fd, 0, RAM_BASE, RAM_SIZE)
@@ -44,9 +45,9 @@ class ClientBus(Bus):
         return bool(ready and os.eventfd_read(event))
 
     def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; the memory is gone, too."""
         self.client.close()
         for event in self._events.values():
             os.close(event)
-        del self.memory
-        os.close(self._ram.fd)
+        self._look.release()
+        self._ram.close()
