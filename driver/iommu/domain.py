@@ -189,7 +189,7 @@ class Stream:
     """One StreamID and the domains its SubstreamIDs reach."""
 
     def __init__(self, iommu: Iommu, sid: int, table: ContextTable) -> None:
-        self._iommu, self.sid, self._table = iommu, sid, table
+        self.iommu, self.sid, self._table = iommu, sid, table
         self._pasids = IdAllocator("PASID", 1, 1 << table.log2size)
         self._domains: dict[int, Domain] = {}
         iommu.streams[sid] = self
@@ -233,8 +233,8 @@ class Stream:
         domain = self._domains[pasid]
         await self.write(pasid, domain.silent())
         if domain.asid != NO_ASID:
-            await self._iommu.smmu.cmdq.issue(domain.flush())
-        await self._iommu.faults.abort(self.sid, pasid)
+            await self.iommu.smmu.cmdq.issue(domain.flush())
+        await self.iommu.faults.abort(self.sid, pasid)
 
     async def restore(self, pasid: int) -> None:
         """Undo `silence`."""

@@ -23,8 +23,17 @@ class Binding:
         self._closers.append(close)
 
     def forget(self, close: Callable[[], Awaitable[None]]) -> None:
-        """The user has let go itself."""
-        self._closers.remove(close)
+        """The user has let go itself; nothing if it was called to."""
+        if close in self._closers:
+            self._closers.remove(close)
+
+    async def hush(self) -> None:
+        """Have no transaction wait for memory: abort them all if there is one user left; else the
+        others' go on, and faults are handled."""
+        if self.users == 1:
+            await self.stream.silence(self._pasid)
+        else:
+            await self.stream.iommu.faults.service()
 
     async def end(self) -> None:
         """Abort what is in flight, have the users let go, free the PASID."""
@@ -85,6 +94,10 @@ class Process:
         binding = Binding(self, stream, await stream.attach(self.domain))
         self._bindings[stream.sid] = binding
         return binding
+
+    def binding(self, stream: Stream) -> Binding | None:
+        """The binding to a stream, if there is one."""
+        return self._bindings.get(stream.sid)
 
     async def unbind(self, binding: Binding) -> None:
         """Give one `bind` back; with the last one the device is stopped."""

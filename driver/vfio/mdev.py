@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from driver.accel.qm import QmDriver
@@ -37,14 +37,6 @@ class QueueInfo(Packed):
     cq_offset: int = 0  # of the completion ring in region RINGS
 
 
-@dataclass(frozen=True)
-class MdevType:
-    """One of the types that a parent offers."""
-
-    name: str
-    description: str = ""
-
-
 class Mdev(Device):
     """A mediated device. It has a queue, and its owner's memory a PASID, while it is open."""
 
@@ -55,6 +47,7 @@ class Mdev(Device):
         self._qm, self.name, self.kind = qm, uuid, kind
         self.group = Group(group, self)
         self.queue: Queue | None = None
+        self.serve: Callable[[], Awaitable[None]] = self._nobody
         self.ending: Callable[[], None] | None = None  # set while a remove waits for the owner
         rings = -(-(SQE_BYTES + CQE.size()) * qm.depth // PAGE) * PAGE
         access = RegionFlag.READ | RegionFlag.WRITE | RegionFlag.MMAP
@@ -93,6 +86,10 @@ class Mdev(Device):
             self._qm.stream.sid, self.queue.pasid)
         return 0 if mine else None
 
+    def completed(self) -> None:
+        """A job is done."""
+        self.irqs.fire(COMPLETION)
+
     async def reset(self) -> None:
         await self._qm.restart(self._started())
 
@@ -119,9 +116,28 @@ class Mdev(Device):
             raise fail(errno.EINVAL, f"{size} bytes at {offset:#x} of a register page")
         return DOORBELL_PAGE * self._started().number + offset
 
+    async def _nobody(self) -> None:
+        """A device without a parent has no events."""
+
     def _started(self) -> Queue:
-        assert self.queue is not None, "only an open device is accessed"
+        if self.queue is None:
+            raise fail(errno.EINVAL, f"{self.name} has no queue")
         return self.queue
+
+
+@dataclass(frozen=True)
+class MdevType:
+    """One of the types that a parent offers.
+
+    Members
+    -------
+    make
+        Makes a device from the queue manager, the UUID, the type's full name and a group number.
+    """
+
+    name: str
+    description: str = ""
+    make: Callable[[QmDriver, str, str, int], Mdev] = Mdev
 
 
 class Parent:
@@ -163,8 +179,10 @@ class Parent:
         if not self.available:
             raise fail(errno.EUSERS, "no instance is left")
         self._groups += 1
-        self.devices[uuid] = Mdev(self._qm, uuid, kind, self._groups)
-        return self.devices[uuid]
+        device = self.types[kind].make(self._qm, uuid, kind, self._groups)
+        device.serve = self.service
+        self.devices[uuid] = device
+        return device
 
     def remove(self, uuid: str) -> None:
         """Remove a device; while it is open its owner is asked to give it back, and it goes when
@@ -195,7 +213,7 @@ class Parent:
                   if device.queue is not None}
         for number in await self._qm.service():
             if number in owners:
-                owners[number].irqs.fire(COMPLETION)
+                owners[number].completed()
 
     def _gone(self, uuid: str) -> None:
         del self.devices[uuid]

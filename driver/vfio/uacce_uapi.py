@@ -1,4 +1,7 @@
-"""Numbers and structures of UACCE and of what came before it (vfio.md 2)."""
+"""Numbers and structures of UACCE and of what came before it (vfio.md 2).
+
+From memory, because vfio.md does not give it: that the argument of `_IOW('W', n)` is a long.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,11 @@ _WRITE, _READ = 1, 2
 def io(kind: str, number: int) -> int:
     """An ioctl without argument."""
     return ord(kind) << 8 | number
+
+
+def iow(kind: str, number: int, size: int) -> int:
+    """An ioctl with an argument of `size` bytes that the kernel reads."""
+    return _WRITE << 30 | size << 16 | io(kind, number)
 
 
 def iowr(kind: str, number: int, argument: type[Packed]) -> int:
@@ -49,14 +57,17 @@ class SdmdevIoctl(IntEnum):
     BIND_PASID = io("W", 2)
 
 
-class WdevNumber(IntEnum):
-    """WrapDrive of 2017: the numbers inside `_IOW('W', n)`."""
+LONG = 8
 
-    WAIT = 1
-    GET_Q = 2
-    PUT_Q = 3
-    SET_PASID = 4
-    CLR_PASID = 5
+
+class WdevIoctl(IntEnum):
+    """WrapDrive of 2017, `vfio_wdev`."""
+
+    WAIT = iow("W", 1, LONG)
+    GET_Q = iow("W", 2, LONG)
+    PUT_Q = iow("W", 3, LONG)
+    SET_PASID = iow("W", 4, LONG)
+    CLR_PASID = iow("W", 5, LONG)
 
 
 class SpimdevFlag(IntFlag):
@@ -67,6 +78,12 @@ class SpimdevFlag(IntFlag):
     SVM = 4
     SVM_NO_FAULT = 8
     PHY = 16
+
+
+class UacceFlag(IntFlag):
+    """File `flags` in sysfs; from memory."""
+
+    SVA = 1
 
 
 class QueueFileRegion(IntEnum):
