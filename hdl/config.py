@@ -51,6 +51,9 @@ class Config:
         Transactions per TBU and direction that can wait for their translation.
     tbu_threads
         Different AXI ids per TBU and direction that can be in flight.
+    write_blocks
+        Blocks of 16 beats in each TBU for the data of writes that others pass. While they are in
+        use, and for bursts that need more, writes wait for the one before.
     walks
         Translations in progress in the TCU.
     memory_reads
@@ -74,6 +77,7 @@ class Config:
     utlb_entries: int = 16
     tbu_slots: int = 32
     tbu_threads: int = 16
+    write_blocks: int = 16
     walks: int = 16
     memory_reads: int = 16
     ste_entries: int = 16
@@ -86,7 +90,7 @@ class Config:
         for name, low, high in (("clients", 0, 14), ("queues", 2, QUEUES_MAX),
                                 ("depth", 2, 4096), ("lanes", 1, 60), ("accel_sid", 0, 2**32 - 1),
                                 ("utlb_entries", 4, 64), ("tbu_slots", 2, 64),
-                                ("tbu_threads", 1, 64), ("walks", 1, 64),
+                                ("tbu_threads", 1, 64), ("write_blocks", 1, 64), ("walks", 1, 64),
                                 ("memory_reads", 1, 128), ("ste_entries", 0, 128),
                                 ("cd_entries", 0, 128), ("walk_entries", 0, 128),
                                 ("tlb_entries", 0, 128), ("ipa_entries", 0, 128)):
@@ -136,13 +140,14 @@ class Config:
         return replace(self, **changes)
 
 
-_TINY = {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "walks": 2, "memory_reads": 4,
-         "ste_entries": 2, "cd_entries": 2, "walk_entries": 2, "tlb_entries": 4, "ipa_entries": 2}
+_TINY = {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "write_blocks": 2, "walks": 2,
+         "memory_reads": 4, "ste_entries": 2, "cd_entries": 2, "walk_entries": 2,
+         "tlb_entries": 4, "ipa_entries": 2}
 SIZES: dict[str, dict[str, int]] = {
     "tiny": _TINY,
     "tiny-stall": _TINY,
     "base": {"utlb_entries": 32, "queues": 16},
-    "full": {"utlb_entries": 64, "tbu_slots": 64, "tbu_threads": 32, "walks": 32,
-             "memory_reads": 32, "queues": 64, "ste_entries": 64, "cd_entries": 64,
+    "full": {"utlb_entries": 64, "tbu_slots": 64, "tbu_threads": 32, "write_blocks": 32,
+             "walks": 32, "memory_reads": 32, "queues": 64, "ste_entries": 64, "cd_entries": 64,
              "walk_entries": 32, "tlb_entries": 64, "ipa_entries": 32},
 }

@@ -18,6 +18,7 @@ from hdl.tbu.layouts import (
     Lookup,
     MemoryAddress,
     PageKey,
+    Step,
     Termination,
     Verdict,
     allowed,
@@ -39,7 +40,7 @@ class Channel(wiring.Component):
 
     Cycle 0: `client` handshake into the stage register. Cycle 1: lookup and decision. Cycle 2:
     `memory` valid. A miss goes to a slot and asks the TCU; so does a hit that must stay behind
-    a waiting transaction: of the same AXI id for reads, any for writes.
+    a waiting transaction of the same AXI id, or behind a write that has not stepped aside yet.
 
     Members
     -------
@@ -54,9 +55,11 @@ class Channel(wiring.Component):
     terminate
         Transactions to be answered by the return path, when their turn among those of the same
         AXI id has come. One at a time: the next one comes after its `finish`.
-    decided, dropped, room
+    decided, dropped, from_aside, slot, room
         `decided`: a transaction leaves, to memory or (`dropped`) to its termination; only while
-        `room`.
+        `room`. Of writes: `from_aside`, if it had stepped aside, from `slot`.
+    aside, stored, stored_slot
+        Writes only: one that cannot leave lets its data go aside; pulse: they are all there.
     finish
         From the return path.
     invalidated
@@ -79,6 +82,9 @@ class Channel(wiring.Component):
             "fillable": Out(1), "fill_key": Out(PageKey),
             "terminate": Out(stream.Signature(Termination)),
             "decided": Out(1), "dropped": Out(1), "room": In(1),
+            "from_aside": Out(1), "slot": Out(index_shape(config.tbu_slots)),
+            "aside": Out(stream.Signature(Step)),
+            "stored": In(1), "stored_slot": In(index_shape(config.tbu_slots)),
             "finish": In(Finish()),
             "invalidated": In(1),
             "snapshot": In(1), "drained": Out(1),
@@ -90,7 +96,7 @@ class Channel(wiring.Component):
         count = self.config.tbu_threads
         threads = m.submodules.threads = Threads(count)
         slots = m.submodules.slots = Slots(count=self.config.tbu_slots, threads=count,
-                                           chains=1 if self.write else count)
+                                           line=self.write)
         outlet = m.submodules.outlet = Outlet(threads=count)
         connect(m, flipped(self.finish), threads.finish)
         connect(m, flipped(self.finish), outlet.finish)
@@ -108,7 +114,7 @@ class Channel(wiring.Component):
         # Decide: a slot whose turn has come goes before the stage register. What has a verdict
         # but not its turn, and what ends here, takes the way through a slot.
         able, direct, park, through = Signal(), Signal(), Signal(), Signal()
-        waits = slots.chained | outlet.blocked.bit_select(threads.index, 1)
+        waits = slots.chained | slots.lined | outlet.blocked.bit_select(threads.index, 1)
         m.d.comb += [
             able.eq(held_valid & threads.found & ~self.snapshot),
             through.eq(known & (verdict.outcome == Outcome.TRANSLATED) & ~waits),
@@ -121,7 +127,6 @@ class Channel(wiring.Component):
             threads.snapshot.eq(self.snapshot),
             threads.ahead.eq(slots.ahead),
             self.drained.eq(threads.drained),
-            slots.chain.eq(0 if self.write else threads.index),
             slots.thread.eq(threads.index),
             slots.park.valid.eq(park),
             slots.park.payload.address.eq(held),
@@ -133,6 +138,8 @@ class Channel(wiring.Component):
             slots.retry.eq(self.snapshot),
             slots.invalidated.eq(self.invalidated),
         ]
+        connect(m, slots.aside, flipped(self.aside))
+        m.d.comb += [slots.stored.eq(self.stored), slots.stored_slot.eq(self.stored_slot)]
         self._ask(m, slots, held, park & slots.park.ready & ~known)
         self._answer(m, slots)
         self._leave(m, slots, threads, outlet, held, verdict, direct)
@@ -219,6 +226,7 @@ class Channel(wiring.Component):
             thread.eq(Mux(slots.leave_valid, slots.leave_thread, threads.index)),
             self.decided.eq(slots.leave_valid | direct),
             self.dropped.eq(decision.outcome != Outcome.TRANSLATED),
+            self.from_aside.eq(slots.leave_aside), self.slot.eq(slots.leave_index),
             outlet.take.eq(self.decided),
             outlet.address.eq(address),
             outlet.verdict.eq(decision),

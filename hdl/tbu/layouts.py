@@ -16,6 +16,7 @@ from hdl.streams import (
     Permissions,
 )
 
+SLOT_BITS = 6        # number of a slot
 ID_BITS = 8          # AxID of client and memory ports
 BURST_COUNT_BITS = 8  # outstanding transactions of one AXI id
 
@@ -78,6 +79,13 @@ class Termination(data.Struct):
     id: unsigned(ID_BITS)
     len: unsigned(8)
     outcome: Outcome
+
+
+class Step(data.Struct):
+    """A write that is set aside: its slot, its AxLEN."""
+
+    slot: unsigned(SLOT_BITS)
+    len: unsigned(8)
 
 
 class Translation(data.Struct):

@@ -25,10 +25,12 @@ class Tbu(wiring.Component):
     """Translates every transaction of `client` and passes it to `memory`, or terminates it.
 
     A micro TLB hit adds 2 cycles from ARVALID (AWVALID) of the client to the handshake in
-    memory, and both directions take one transaction per cycle. Reads reorder across AXI ids and
-    keep order within one; writes keep order, their translations are asked for ahead. AxID, AxLEN,
-    AxSIZE, AxBURST and AxLOCK pass through; AxPROT and AxCACHE come from the translation. R, W
-    and B are combinational.
+    memory, and both directions take one transaction per cycle. Transactions reorder across AXI
+    ids and keep order within one. A write that waits for its translation, or behind one of its id,
+    steps aside with its data, as far as `config.write_blocks` go: AXI4 gives data in the order of
+    addresses, so that no other write could pass it otherwise. AxID, AxLEN, AxSIZE, AxBURST and
+    AxLOCK pass through; AxPROT and AxCACHE come from the translation. R, W and B of what does not
+    step aside are combinational.
 
     An INCR burst across a 4 KB boundary, which AXI4 forbids, is aborted without an event.
 
@@ -44,7 +46,8 @@ class Tbu(wiring.Component):
         Always ready; takes effect at once, also on translations asked for before.
     sync
         `ack` when each transaction with a translation known before `req` has had its last
-        response. Those still behind another one of their AXI id (an earlier write) ask again.
+        response. Those whose turn has not come (behind another one of their AXI id, an earlier
+        write that does not step aside, data still to come) ask again.
     trace
         Every decision; per direction and id in the order of memory.
     """
@@ -71,7 +74,7 @@ class Tbu(wiring.Component):
         writes = m.submodules.writes = Channel(self.config, number=self.number, write=True)
         tlb = m.submodules.tlb = MicroTlb(entries=self.config.utlb_entries, ports=2)
         read_return = m.submodules.read_return = ReadReturn(data_width=width)
-        write_return = m.submodules.write_return = WriteReturn(data_width=width)
+        write_return = m.submodules.write_return = WriteReturn(self.config, data_width=width)
         report = m.submodules.report = TraceMerge()
         connect(m, reads.lookup, tlb.lookup[0])
         connect(m, writes.lookup, tlb.lookup[1])
@@ -81,12 +84,15 @@ class Tbu(wiring.Component):
         m.d.comb += [
             write_return.decided.eq(writes.decided),
             write_return.dropped.eq(writes.dropped),
+            write_return.from_aside.eq(writes.from_aside), write_return.slot.eq(writes.slot),
+            writes.stored.eq(write_return.stored), writes.stored_slot.eq(write_return.stored_slot),
             reads.room.eq(report.room[0]),
             writes.room.eq(report.room[1] & write_return.room),
             report.valid[0].eq(reads.trace_valid), report.record[0].eq(reads.trace),
             report.valid[1].eq(writes.trace_valid), report.record[1].eq(writes.trace),
         ]
         connect(m, report.trace, flipped(self.trace))
+        connect(m, writes.aside, write_return.aside)
         self._client_side(m, reads, writes, read_return, write_return)
         self._memory_side(m, reads, writes, read_return, write_return)
         self._requests(m, reads, writes)

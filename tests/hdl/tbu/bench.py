@@ -133,9 +133,10 @@ class Bench:
     """
 
     def __init__(self, *, seed: int = 1, entries: int = 8, slots: int = 6, threads: int = 8,
-                 busy: float = 0.0, memory_latency=(10, 10), tcu_latency=(20, 20),
+                 blocks: int = 4, busy: float = 0.0, memory_latency=(10, 10), tcu_latency=(20, 20),
                  translate: Callable | None = None):
-        config = SimpleNamespace(utlb_entries=entries, tbu_slots=slots, tbu_threads=threads)
+        config = SimpleNamespace(utlb_entries=entries, tbu_slots=slots, tbu_threads=threads,
+                                 write_blocks=blocks)
         self.dut = Tbu(config, number=3, data_width=128)
         self.random = random.Random(seed)
         self.busy, self.memory_latency, self.tcu_latency = busy, memory_latency, tcu_latency

@@ -66,7 +66,7 @@ def test_no_stale_translation_after_invalidation_and_sync(seed, busy, pause, slo
     bench = Bench(seed=seed, busy=busy, slots=slots, translate=world, memory_latency=(1, 60),
                   tcu_latency=(1, 30))
     accesses = queue(bench, [random_access(r, pages=2, ids=6, bursts=False)
-                             for _ in range(300)])
+                             for _ in range(400)])
     software = Software(bench, world, seed, pause)
     bench.run()
     memory = {w: {} for w in (False, True)}
