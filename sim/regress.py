@@ -24,7 +24,8 @@ from spec.events import EventType
 from spec.registers import StallModel
 
 CASE = "tb.cases.random_translation:random_translation"
-CASES = {"translation": CASE, "concurrent": "tb.cases.concurrent:concurrent"}
+CASES = {"translation": CASE, "concurrent": "tb.cases.concurrent:concurrent",
+         "stalls": "tb.cases.stalls:stalls"}
 SHOWN = 3
 
 # Events that need what these tests do not have: ATS, PRI, conflicts.

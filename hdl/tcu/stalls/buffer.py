@@ -128,7 +128,7 @@ class StallBuffer(wiring.Component):
             with m.State("MARK"), m.If(command.valid):
                 m.d.comb += tags.mark.eq(1)
                 with m.If((command.payload.action == StallAction.TERM) & self._held.r_rdy):
-                    m.d.sync += self._sweep.eq(self._held.level)
+                    m.d.sync += self._sweep.eq(self._held.level - self._held.r_en)
                     m.next = "SWEEP"
                 with m.Else():
                     m.d.comb += command.ready.eq(1)

@@ -64,10 +64,11 @@ class Machine:
         Memory knows exclusive accesses.
     caches, leaves
         Entries of each cache of configuration and tables, and of leaf descriptors.
-    reads
-        Addresses of the reads so far.
-    lose, writes
-        Every how many locked writes one loses (0: none); writes so far.
+    reads, broken
+        Addresses of the reads so far; numbers of those (from 0) that get an error.
+    lose, writes, broken_writes
+        Every how many locked writes one loses (0: none); writes so far; numbers of those (from 1)
+        that get an error.
     """
 
     impl: Implementation = PRESETS["base"]
@@ -87,7 +88,9 @@ class Machine:
     exclusive: bool = True
     lose: int = 0
     writes: int = 0
+    broken_writes: set[int] = field(default_factory=set)
     reads: list[int] = field(default_factory=list)
+    broken: set[int] = field(default_factory=set)
     evtq_ready: bool = True
     running: bool = False
 
@@ -167,7 +170,7 @@ class Machine:
         count = max(1, (1 << read.size) // 16)
         addresses = [read.addr + 16 * n for n in range(count)]
         return [{"id": read.id, "exclusive": self.exclusive and read.lock, "last": n == count - 1,
-                 "error": address >= RAM_END,
+                 "error": address >= RAM_END or len(self.reads) - 1 in self.broken,
                  "data": self.memory.get(address)
                  | (self.memory.get(address + 8) << 64 if read.size > 3 else 0)}
                 for n, address in enumerate(addresses)]
@@ -186,7 +189,7 @@ class Machine:
                 if valid:
                     self.writes += 1
                     lost = bool(self.lose) and self.writes % self.lose == 0
-                    error = write.addr >= RAM_END
+                    error = write.addr >= RAM_END or self.writes in self.broken_writes
                     if not lost and not error:
                         self.memory.put(write.addr, write.data & (1 << 64) - 1)
                     ctx.set(dut.write.resp.payload, {

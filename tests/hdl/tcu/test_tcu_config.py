@@ -15,11 +15,12 @@ from hdl.tcu.config.stream_table import StreamTable
 from spec.context import CD, L1CD
 from spec.events import EventType
 from spec.impl import PRESETS
-from spec.registers import GBPA
+from spec.registers import GBPA, StallModel
 from spec.stream_table import L1STD, STE, SteConfig, StrtabFmt, effective_split
 
 BASE, TINY, QEMU = PRESETS["base"], PRESETS["tiny"], PRESETS["qemu"]
 ATS = replace(BASE, ATS=1)
+FORCED = replace(BASE, STALL_MODEL=StallModel.STALL)
 
 
 def outcome(access: Access) -> tuple:
@@ -137,6 +138,10 @@ STES = [
     (BASE, {**S2, "Config": 7, "S1ContextPtr": 1 << 48}, False),
     (BASE, {"V": 1, "Config": 5, "S1STALLD": 1}, False),
     (QEMU, {"V": 1, "Config": 5, "S1STALLD": 1}, True),
+    (FORCED, {"V": 1, "Config": 5, "S1STALLD": 1}, True),
+    (FORCED, {"V": 1, "Config": 5}, False),
+    (FORCED, {**S2}, True),
+    (FORCED, {**S2, "S2S": 1}, False),
     (BASE, S2, False),
     (BASE, {**S2, "S2AA64": 0}, True),
     (BASE, {**S2, "S2S": 1}, False),
@@ -175,6 +180,8 @@ CDS = [
     (BASE, {"V": 0}, {}, True),
     (BASE, {"S": 1}, {}, False),
     (BASE, {"S": 1}, {"S1STALLD": 1}, True),
+    (FORCED, {"S": 1}, {}, False),
+    (FORCED, {"S": 0}, {}, True),
     (QEMU, {"S": 1}, {}, True),
     (BASE, {"A": 0}, {}, False),
     (QEMU, {"A": 0}, {}, True),
@@ -215,7 +222,8 @@ def decide(dut, cases) -> None:
     sim.run()
 
 
-@pytest.mark.parametrize("impl", [BASE, TINY, QEMU, ATS], ids=["base", "tiny", "qemu", "ats"])
+@pytest.mark.parametrize("impl", [BASE, TINY, QEMU, ATS, FORCED],
+                         ids=["base", "tiny", "qemu", "ats", "forced"])
 def test_illegal_structures(impl):
     decide(SteCheck(impl), [({"ste": STE.pack(**fields)}, bad, fields)
                             for which, fields, bad in STES if which is impl])

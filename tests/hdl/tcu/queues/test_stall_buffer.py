@@ -206,9 +206,9 @@ def test_nothing_stalls_while_the_smmu_is_off():
     StallBench().run(script)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(6))
 def test_everything_ends(seed):
-    """Random answers, a small queue, back-pressure everywhere."""
+    """Random answers and terminations, a small queue, back-pressure everywhere."""
     rng = Random(seed)
 
     async def script(bench):
@@ -228,6 +228,15 @@ def test_everything_ends(seed):
                 await bench.issue(resume(record, Ac=rng.random() < 0.6, Ab=rng.randrange(2)))
             if rng.random() < 0.1:
                 await bench.issue(c.SYNC.make())
+            if rng.random() < 0.3:
+                sid = rng.randrange(3)
+                live = {stag: record for stag, record in live.items() if record.sid != sid}
+                await bench.issue(c.STALL_TERM.make(StreamID=sid), c.SYNC.make())
+                # Dead or alive, they are gone then.
+                for record in await bench.records():
+                    live[record.stag] = record
+                    await bench.issue(resume(record))
+                    del live[record.stag]
             if rng.random() < 0.1:
                 on = rng.randrange(2) or step > 150
                 await bench.enable(CMDQEN=1, EVENTQEN=on, SMMUEN=1)
@@ -243,3 +252,24 @@ def test_everything_ends(seed):
         await bench.ended(*bench.seen.values())
 
     StallBench(stalls=3, busy=0.4, seed=seed, log2evtq=1).run(script)
+
+
+@pytest.mark.parametrize("between", range(2))
+def test_stall_term_while_a_held_one_is_let_go(between):
+    """RESUME frees a tag, so that a held one leaves about when STALL_TERM looks at them."""
+    async def script(bench):
+        await bench.start()
+        number = 0
+        for _ in range(8):
+            txns = [bench.ask(number + n, faults=9) for n in range(6)]
+            number += len(txns)
+            record, _ = await bench.stalled(2)
+            await bench.idle()
+            await bench.issue(resume(record), *[c.PREFETCH_CONFIG.make()] * between,
+                              c.STALL_TERM.make(StreamID=1))
+            for _ in range(20):  # what was let go may have stalled later
+                await bench.records()
+                await bench.issue(c.STALL_TERM.make(StreamID=1), c.SYNC.make())
+            await bench.ended(*txns)
+
+    StallBench(busy=0.3, seed=between, slots=16).run(script)
