@@ -13,7 +13,7 @@ from pymodel.checker import Checker, Observation
 from pymodel.memory import PAGE
 from pymodel.transaction import Ending, Transaction
 from spec.commands import RESUME, STALL_TERM
-from spec.events import EVENTS, TRANSLATION_FAULTS
+from spec.events import F_TRANSLATION, TRANSLATION_FAULTS
 from spec.registers import CR0
 from spec.vmsa import shift
 from tb.env import Env
@@ -129,16 +129,15 @@ class StallSoftware:
         overflows = self._machine.overflows
         for data in await self._machine.events():
             self.records.append(data)
-            record = EVENTS[data[0]].from_bytes(data)
-            if data[0] not in TRANSLATION_FAULTS or not record.Stall:
+            record = _fault(data)
+            if record is None or not record.Stall:
                 continue
             found += 1
             old = self._live.get(record.STAG)
             if old is not None:
                 assert old.unsure, f"STAG {record.STAG} is used twice"
                 old.answer = TERM
-            key = (record.StreamID, record.SubstreamID if record.SSV else None, record.InputAddr,
-                   not record.RnW)
+            key = _key(record)
             attempt = Attempt(record.StreamID, record.STAG, self._env.cycles, since)
             self._attempts[key].append(attempt)
             self._live[record.STAG], self._keys[record.STAG] = attempt, key
@@ -200,7 +199,8 @@ class StallSoftware:
     def unfold(self, observations: Iterable[Observation], checker: Checker) -> list[Observation]:
         """Observations of transactions that have ended, as one for each attempt; those that
         software ended have to have ended as it asked. Forgets their attempts."""
-        plain = {self._key(data) for data in self.records} - {None}
+        faults = [record for data in self.records if (record := _fault(data)) is not None]
+        plain = {_key(record) for record in faults if not record.Stall}
         out = []
         for seen in observations:
             attempts = self._attempts.pop(key_of(seen.txn), [])
@@ -223,7 +223,7 @@ class StallSoftware:
         self._terms.clear()
         return out
 
-    def _terminated(self, seen: Observation, plain: set[Key | None], checker: Checker) -> bool:
+    def _terminated(self, seen: Observation, plain: set[Key], checker: Checker) -> bool:
         """Whether STALL_TERM ended it before there was a record."""
         if seen.ending is not Ending.ABORT or key_of(seen.txn) in plain or not any(
                 sid == seen.txn.sid and time >= seen.issued for sid, time in self._terms):
@@ -231,11 +231,15 @@ class StallSoftware:
         allowed = checker.allowed(seen.txn, seen.issued, seen.decided, seen.completed)
         return any(outcome.ending is Ending.STALLED for outcome in allowed)
 
-    @staticmethod
-    def _key(data: bytes) -> Key | None:
-        """The transaction of a record without a stall, as far as it says."""
-        record = EVENTS[data[0]].from_bytes(data)
-        if data[0] not in TRANSLATION_FAULTS or record.Stall:
-            return None
-        return (record.StreamID, record.SubstreamID if record.SSV else None, record.InputAddr,
-                not record.RnW)
+
+def _fault(data: bytes) -> F_TRANSLATION | None:
+    """A record of a fault that can stall; their layouts agree in what is used here."""
+    if data[0] not in TRANSLATION_FAULTS:
+        return None
+    return F_TRANSLATION(int.from_bytes(data, "little"))
+
+
+def _key(record: F_TRANSLATION) -> Key:
+    """The transaction of a record."""
+    return (record.StreamID, record.SubstreamID if record.SSV else None, record.InputAddr,
+            not record.RnW)
