@@ -117,8 +117,11 @@ class Process:
 
     async def _fault(self, address: int, write: bool) -> bool:
         """The device touched what is not there: bring the page, if the program may touch it."""
-        if not self.alive or self.domain.table.lookup(address // PAGE * PAGE) is not None:
+        if not self.alive:
             return False
+        if self.domain.table.lookup(address // PAGE * PAGE) is not None:
+            # Brought for another transaction that waited, too: if it allows this one, try again.
+            return not write or bool(self.mm.prot(address) & Prot.WRITE)
         try:
             self._bring(address, write)
         except OSError:

@@ -15,7 +15,7 @@ from hdl.config import Config
 from sim.toolchain import SIMULATORS
 
 CASE = "tb.cases.scenarios:scenarios"
-PRESETS = {"model": "base", "rtl": "tiny"}
+PRESETS = {"model": "base", "rtl": "tiny-stall"}
 TIMEOUT = 3600.0
 
 
@@ -23,7 +23,8 @@ TIMEOUT = 3600.0
 @click.argument("numbers", nargs=-1, type=int)
 @click.option("--dut", type=click.Choice(["model", "rtl"]), help="Only this one.  [default: both]")
 @click.option("--sim", type=click.Choice(SIMULATORS), default="verilator", show_default=True)
-@click.option("--preset", help="Configuration.  [default: base for the model, tiny for the RTL]")
+@click.option("--preset", help="Configuration.  [default: base for the model, tiny-stall for "
+              "the RTL]")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(numbers: tuple[int, ...], dut: str | None, sim: str, preset: str | None, seed: int,
@@ -55,15 +56,15 @@ def command(numbers: tuple[int, ...], dut: str | None, sim: str, preset: str | N
 
 def on_model(config: Config, numbers: list[int], seed: int) -> list[dict[str, Any]]:
     """Number, error and counts of each scenario on the golden model."""
-    from driver.model_bus import ModelBus
     from driver.run import run
+    from sim.scenarios.model import ModelWatcher, model_bus
     from sim.scenarios.table import play
     rows = []
     for number in numbers:
-        bus = ModelBus(config.impl, sid=config.accel_sid, queues=config.queues, seed=seed)
         error, counts = "", {}
         try:
-            counts = run(play(number, bus, config.accel_sid))
+            counts = run(play(number, lambda: model_bus(config, seed), config.accel_sid,
+                              ModelWatcher(config, seed)))
         except Exception as problem:
             error = f"{type(problem).__name__}: {problem}\n{traceback.format_exc()}"
         rows.append({"number": number, "error": error, "counts": counts, "cycles": 0})
@@ -77,7 +78,7 @@ def on_rtl(config: Config, preset: str, sim: str, numbers: list[int],
     from sim.runner import run
     build = build_dut(config, sim)
     result = run(build, CASE, seed=seed, preset=preset, timeout=TIMEOUT,
-                 params={"numbers": numbers, "sid": config.accel_sid})
+                 params={"numbers": numbers, "sid": config.accel_sid, "queues": config.queues})
     result.check()
     rows: list[dict[str, Any]] = result.value
     return rows

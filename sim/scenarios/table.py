@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from driver.bus import Bus
-from sim.scenarios import contexts, errors, life, sharing
+from sim.scenarios import contexts, errors, life, outside, sharing, whole
 from sim.scenarios.world import Watcher, World
 from spec.impl import Implementation
 
@@ -21,12 +21,15 @@ class Scenario:
         Asserts what must hold, on a machine that was just brought up.
     stalls
         Whether it needs an SMMU that can stall.
+    shared
+        Whether it needs memory that outside clients can share.
     """
 
     number: int
     name: str
     play: Callable[[World], Awaitable[None]]
     stalls: bool = False
+    shared: bool = False
 
     @property
     def title(self) -> str:
@@ -45,6 +48,7 @@ SCENARIOS = {scenario.number: scenario for scenario in (
     Scenario(4, "processes", life.processes),
     Scenario(5, "handed-over", sharing.handed_over),
     Scenario(6, "private-contexts", sharing.private_contexts),
+    Scenario(7, "whole-function", whole.whole_function),
     Scenario(8, "isolation", sharing.isolation),
     Scenario(9, "stalls", life.stalls, stalls=True),
     Scenario(10, "unmap-under-dma", life.unmap_under_dma),
@@ -52,15 +56,23 @@ SCENARIOS = {scenario.number: scenario for scenario in (
     Scenario(12, "instances", life.instances),
     Scenario(13, "interrupts", life.interrupts),
     Scenario(14, "no-pasid", sharing.no_pasid),
+    Scenario(15, "vfio-user", outside.vfio_user, shared=True),
 )}
 
 
-async def play(number: int, bus: Bus, sid: int, watcher: Watcher | None = None) -> dict[str, int]:
-    """Play one on a fresh machine; what was counted. AssertionError says what does not hold."""
-    watcher = watcher or Watcher()
-    world = await World.create(bus, sid, watcher)
-    await SCENARIOS[number].play(world)
-    await world.settle()
-    if world.lint is not None:
-        world.lint.check()
+async def play(number: int, bus: Callable[[], Bus], sid: int, watcher: Watcher) -> dict[str, int]:
+    """Play one on a fresh machine; what was counted. AssertionError says what does not hold.
+
+    Parameters
+    ----------
+    bus
+        Makes the machine.
+    """
+    scenario = SCENARIOS[number]
+    if scenario.shared:
+        watcher.board = await watcher.fresh(function=False)
+    world = await World.create(watcher.board.bus if watcher.board else bus(), sid, watcher)
+    await scenario.play(world)
+    if not world.over:
+        await world.settle_outside()
     return dict(watcher.counts)

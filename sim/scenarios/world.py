@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -20,6 +21,7 @@ from pymodel.reader import MemoryReader, PreviewReader
 from pymodel.state import SmmuState
 from pymodel.transaction import Result, Transaction
 from pymodel.translate import translate
+from sim.serve.machines import Board
 from spec.events import Event
 from spec.registers import CR0ACK, CR2, GBPA, STRTAB_BASE, STRTAB_BASE_CFG
 from spec.sec import ErrorType
@@ -30,12 +32,14 @@ ROUNDS = 500
 SOURCE, TARGET = 0x4000_0000, 0x5000_0000  # the same for everybody
 
 
-class Watcher:
-    """Looks at what the device does. This one, for the golden model, has nothing to look at: the
-    model is its own judge.
+class Watcher(ABC):
+    """Looks at what the device does. On the golden model there is nothing to look at: the model is
+    its own judge.
 
     Members
     -------
+    board
+        The machine with memory that outside clients can share, where a scenario needs it.
     caches
         Whether the device remembers translations, so that stale ones can be shown.
     counts
@@ -43,23 +47,32 @@ class Watcher:
     """
 
     caches = False
+    board: Board | None = None
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
+    @abstractmethod
+    async def fresh(self, *, function: bool) -> Board:
+        """Another machine, which nobody has touched; with `function` all its memory is its
+        owner's. The one before is gone."""
+
+    @abstractmethod
     async def begin(self, world: World) -> None:
         """The machine is up."""
 
+    @abstractmethod
     async def settle(self, events: list[Event]) -> None:
         """Nothing is in flight and no table has changed since the last call: judge what happened,
         `events` included."""
 
+    @abstractmethod
     def skip(self) -> None:
         """Tables have changed under traffic: do not judge what happened since the last call."""
 
+    @abstractmethod
     def fetches(self) -> list[int] | None:
         """Addresses that the TCU has read since the last call; None if nobody knows."""
-        return None
 
 
 class World(Host):
@@ -72,6 +85,7 @@ class World(Host):
     """
 
     watcher: Watcher
+    over = False  # whether the machine is gone
     _seen: int  # events that were settled or skipped
 
     @classmethod
@@ -99,6 +113,13 @@ class World(Host):
         return self.iommu.faults.events
 
     # Watching
+
+    async def settle_outside(self) -> None:
+        """The last of this machine: all that is left is judged, and so is the software."""
+        await self.settle()
+        if self.lint is not None:
+            self.lint.check()
+        self.over = True
 
     async def settle(self) -> list[Event]:
         """Call it when nothing is in flight, before a table changes; the new event records."""

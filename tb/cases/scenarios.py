@@ -8,9 +8,11 @@ from typing import Any
 
 from sim.scenarios.table import play
 from sim.scenarios.world import Watcher, World
+from sim.serve.machines import Board
 from spec.events import Event
 from tb.bus import CocotbBus
 from tb.cases.demo import LATENCY, settle
+from tb.cases.serve import rtl_board
 from tb.env import Env
 from tb.machine import register_state
 from tb.scoreboard import Scoreboard
@@ -29,6 +31,11 @@ class RtlWatcher(Watcher):
             port.ideal(LATENCY)
             port.set(log=True)
             port.clear_log()
+
+    async def fresh(self, *, function: bool) -> Board:
+        await self._env.reset()
+        return rtl_board(self._env, self._env.params["sid"], self._env.params["queues"],
+                         function=function)
 
     async def begin(self, world: World) -> None:
         self.skip()
@@ -60,7 +67,7 @@ async def scenarios(env: Env) -> list[dict[str, Any]]:
         start, watcher = env.cycles, RtlWatcher(env)
         why = ""
         try:
-            await play(number, CocotbBus(env, env.seed), env.params["sid"], watcher)
+            await play(number, lambda: CocotbBus(env, env.seed), env.params["sid"], watcher)
         except Exception as error:
             why = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
         results.append({"number": number, "error": why, "counts": dict(watcher.counts),

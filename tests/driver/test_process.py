@@ -98,6 +98,26 @@ def test_munmap_takes_the_page_from_the_device(machine):
     assert job(machine, queue, source + PAGE, target, 100)[0].error is ErrorType.OK
 
 
+def test_two_jobs_wait_for_the_same_page():
+    """Both stall before anybody looks; the page comes once, and both go on."""
+    machine = Machine(PRESETS["base"])
+    process, binding, source, target, queue = program(machine)
+    other = run(machine.qm.open(binding))
+    for n, one in enumerate((queue, other)):
+        run(one.copy(source, target + PAGE * n, 64, 1))
+    assert len(machine.bus.smmu.stalls) == 2
+    run(machine.iommu.faults.service())
+    for one in (queue, other):
+        assert run(one.receive())[0].error is ErrorType.OK
+    constant = process.mmap(PAGE, Prot.READ)
+    run(queue.copy(constant, target, 16, 1))
+    run(other.copy(source, constant, 16, 1))
+    run(machine.iommu.faults.service())
+    assert run(queue.receive())[0].error is ErrorType.OK
+    assert run(other.receive())[0].error is ErrorType.DATA_WRITE
+    machine.check()
+
+
 def test_read_only_memory_is_not_written(machine):
     process, _, source, _, queue = program(machine)
     constant = process.mmap(PAGE, Prot.READ)

@@ -4,14 +4,15 @@ from functools import cache
 
 import pytest
 
-from driver.model_bus import ModelBus
 from driver.run import run
 from hdl.config import Config
-from sim.scenarios.command import on_rtl
+from sim.scenarios.command import PRESETS, on_rtl
+from sim.scenarios.model import ModelWatcher, model_bus
 from sim.scenarios.table import SCENARIOS, play
 
 IDS = {number: f"{number}-{scenario.name}" for number, scenario in SCENARIOS.items()}
-PLAYED = [n for n in SCENARIOS if SCENARIOS[n].possible(Config.preset("tiny").impl)]
+PRESET = PRESETS["rtl"]
+UNDER_TRAFFIC = (4, 9, 15)  # tables change while the device works: nothing is compared
 SHORT = (1, 5, 8)  # on Icarus
 
 
@@ -24,26 +25,27 @@ def parameters(numbers):
     for n in SCENARIOS if SCENARIOS[n].possible(Config.preset(preset).impl)])
 def test_on_the_model(number, preset):
     config = Config.preset(preset)
-    bus = ModelBus(config.impl, sid=config.accel_sid, queues=config.queues)
-    run(play(number, bus, config.accel_sid))
+    run(play(number, lambda: model_bus(config), config.accel_sid, ModelWatcher(config)))
 
 
 @cache
 def rtl(sim, numbers):
     """One run of the simulator for all of them."""
-    return {row["number"]: row for row in on_rtl(Config.preset("tiny"), "tiny", sim,
+    return {row["number"]: row for row in on_rtl(Config.preset(PRESET), PRESET, sim,
                                                  list(numbers), 1)}
 
 
 def check(row):
     assert not row["error"], row["error"]
-    assert row["counts"]["agree"] == row["counts"]["transactions"] > 0
+    counts = row["counts"]
+    assert counts.get("agree", 0) == counts.get("transactions", 0)
+    assert counts.get("transactions", 0) or row["number"] in UNDER_TRAFFIC
 
 
 @pytest.mark.verilator
-@pytest.mark.parametrize("number", parameters(PLAYED))
+@pytest.mark.parametrize("number", parameters(SCENARIOS))
 def test_on_verilator(number):
-    check(rtl("verilator", tuple(PLAYED))[number])
+    check(rtl("verilator", tuple(SCENARIOS))[number])
 
 
 @pytest.mark.icarus
@@ -54,4 +56,4 @@ def test_on_icarus(number):
 
 @pytest.mark.verilator
 def test_stale_hits_show():
-    assert rtl("verilator", tuple(PLAYED))[3]["counts"]["stale hits"] == 2
+    assert rtl("verilator", tuple(SCENARIOS))[3]["counts"]["stale hits"] == 2
