@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.bench_accel import accel
+from sim.bench_driver import driver
 from sim.bench_rtl import rtl
 from sim.bench_sim import compare, speed
 from sim.toolchain import ROOT, SIMULATORS
 
-AREAS = ("model", "rtl", "accel", "sim")
+AREAS = ("model", "rtl", "accel", "driver", "sim")
 MODEL_BAR = 30_000  # uncached 4-level stage-1 translations/s of the golden model
 
 
@@ -38,6 +39,8 @@ def command(areas: tuple[str, ...], preset: str, sim: str | None, as_json: bool)
         rows += rtl(preset)
     if "accel" in areas or not areas:
         rows += accel(preset)
+    if "driver" in areas or not areas:
+        rows += driver(preset)
     if "sim" in areas or not areas:
         for name in sims:
             rows += compare(name)

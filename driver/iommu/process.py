@@ -116,12 +116,10 @@ class Process:
         self.domain.close()
 
     async def _fault(self, address: int, write: bool) -> bool:
-        """The device touched what is not there: bring the page, if the program may touch it."""
+        """The device touched what is not there: bring the page, if the program may touch it. It
+        may be there by now, when several transactions wait for the same one."""
         if not self.alive:
             return False
-        if self.domain.table.lookup(address // PAGE * PAGE) is not None:
-            # Brought for another transaction that waited, too: if it allows this one, try again.
-            return not write or bool(self.mm.prot(address) & Prot.WRITE)
         try:
             self._bring(address, write)
         except OSError:
@@ -130,4 +128,6 @@ class Process:
 
     def _bring(self, address: int, write: bool) -> None:
         page = address // PAGE * PAGE
-        self.domain.map(page, self.mm.touch(page, write), PAGE, self.mm.prot(page))
+        physical = self.mm.touch(page, write)
+        if self.domain.table.lookup(page) is None:
+            self.domain.map(page, physical, PAGE, self.mm.prot(page))

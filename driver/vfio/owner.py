@@ -175,6 +175,11 @@ class OwnedStream:
         self._domains[number] = domain
         return number
 
+    async def replace(self, pasid: int, domain: OwnedDomain) -> None:
+        """Reach another address space under a PASID."""
+        await self._attach(pasid, domain.hwpt)
+        self._domains[pasid] = domain
+
     async def silence(self, pasid: int) -> None:
         """Reach nothing under a PASID."""
         await self._detach(pasid)

@@ -160,11 +160,12 @@ class PciFunction(Device):
         await self._bus.write(self._bars[region].window, offset, int.from_bytes(data, "little"),
                               len(data))
 
-    async def service(self) -> None:
-        """Pass interrupts on to the owner."""
+    async def service(self, cycles: int = 0) -> None:
+        """Pass interrupts on to the owner; wait at most `cycles` for that of the first wire."""
         for vector, wire in self._wires.items():
-            if await self._bus.interrupt(wire, 0):
+            if await self._bus.interrupt(wire, cycles):
                 self.irqs.fire(PciIrq.MSI, vector)
+            cycles = 0
 
     def request(self) -> None:
         """Ask the owner to give the device back."""

@@ -5,19 +5,12 @@ import os
 
 import pytest
 
-from driver.accel.qm import QmDriver
-from driver.iommu.domain import Iommu, Stream
-from driver.iommu.mm import Mm
 from driver.iommu.pagetable import Prot
 from driver.model_bus import ModelBus
 from driver.run import run
-from driver.smmu.device import SmmuDriver
 from driver.vfio import iommufd_uapi as fd
 from driver.vfio import pci_uapi, uapi
-from driver.vfio.cdev import CdevFile
 from driver.vfio.device import OFFSET_SHIFT
-from driver.vfio.iommufd import Iommufd
-from driver.vfio.owner import FunctionBus, OwnedStream
 from driver.vfio.pci import (
     ACCEL_WIRES,
     SMMU_WIRES,
@@ -31,74 +24,54 @@ from pymodel.memory import PAGE
 from spec.impl import PRESETS
 from spec.sec import ErrorType
 from tests.driver.rig import QUEUES, SID, fails
+from tests.driver.stories import Owner
 
 RW = Prot.READ | Prot.WRITE
-IOMMUFD = 7
 
 
-class Owner:
-    """A host whose accelerator belongs to one program, and that program."""
+def attach(owner, pt, pasid, argsz=16):
+    """ATTACH_PT; `pasid` None: without."""
+    flags = uapi.AttachFlag.PASID if pasid is not None else 0
+    request = uapi.Attach(argsz, flags, pt, pasid or 0)
+    run(owner.file.ioctl(DeviceIoctl.ATTACH_PT, bytearray(request.encode())))
 
-    def __init__(self, preset="base", pasids=16):
-        self.bus = ModelBus(PRESETS[preset], sid=SID, queues=QUEUES)
-        self.smmu = run(SmmuDriver.probe(self.bus))
-        self.iommu = Iommu(self.smmu)
-        stream = run(Stream.open(self.iommu, SID, pasids.bit_length() - 1))
-        self.function = PciFunction(self.bus, "0000:00:03.0", 3, accelerator_bars(QUEUES),
-                                    ACCEL_WIRES, stream)
-        self.mm = Mm(self.bus)
-        self.iommufd = Iommufd(self.iommu, self.mm)
-        self.file = CdevFile(self.function, {IOMMUFD: self.iommufd})
-        self.stream = OwnedStream(self.file, self.iommufd, IOMMUFD, pasids)
-        self.device = FunctionBus(self.file, self.mm, ACCEL_WIRES)
 
-    def probe(self):
-        """The program's own driver, the same as the host's."""
-        self.qm = run(QmDriver.probe(self.device, self.stream, self.stream))
+def make(preset="base"):
+    """An owner whose device is not probed yet."""
+    return run(Owner.create(ModelBus(PRESETS[preset], sid=SID, queues=QUEUES), SID, QUEUES))
 
-    def memory(self, domain, iova, data=b"", prot=RW):
-        """A page of the program, reached at `iova`; its address."""
-        at = self.mm.mmap(PAGE)
-        self.mm.write(at, data)
-        domain.map(iova, at, PAGE, prot)
-        return at
 
-    def ioctl(self, number, value):
-        argument = bytearray(value.encode())
-        run(self.iommufd.ioctl(number, argument))
-        return type(value).decode(argument)
+def close(owner):
+    run(owner.shut())
+    run(owner.iommufd.close())
+    owner.bus.lint.check()
 
-    def attach(self, pt, pasid, argsz=16):
-        flags = uapi.AttachFlag.PASID if pasid is not None else 0
-        request = uapi.Attach(argsz, flags, pt, pasid or 0)
-        run(self.file.ioctl(DeviceIoctl.ATTACH_PT, bytearray(request.encode())))
 
-    def close(self):
-        self.device.close()
-        run(self.file.close())
-        run(self.iommufd.close())
-        self.bus.lint.check()
+def fault_queue(owner):
+    """A new one: its number, and the open queue."""
+    argument = bytearray(fd.FaultAlloc(16).encode())
+    run(owner.iommufd.ioctl(fd.IommufdIoctl.FAULT_QUEUE_ALLOC, argument))
+    alloc = fd.FaultAlloc.decode(argument)
+    return alloc.out_fault_id, owner.iommufd.files[alloc.out_fault_fd]
 
 
 @pytest.fixture(params=["tiny", "base"])
 def owner(request):
     before = len(os.listdir("/proc/self/fd"))
-    owner = Owner(request.param)
+    owner = make(request.param)
     yield owner
-    owner.close()
+    close(owner)
     assert not owner.bus.smmu.stalls
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def copy(owner, queue, source, target, size):
-    run(queue.copy(source, target, size, 1))
-    run(owner.function.service())
-    return run(queue.receive())[0].error
+    return run(owner.copy(queue, source, target, size))
 
 
 def test_own_partition(owner):
     """Two address spaces at the same IOVA, PASIDs of the program's choice."""
-    owner.probe()
+    run(owner.probe())
     places = []
     for n in range(2):
         domain = owner.stream.domain()
@@ -117,7 +90,7 @@ def test_own_partition(owner):
 
 
 def test_replace_under_a_pasid(owner):
-    owner.probe()
+    run(owner.probe())
     first, second = owner.stream.domain(), owner.stream.domain()
     for n, domain in enumerate((first, second)):
         owner.memory(domain, 0x4000, bytes([n + 1]) * 16)
@@ -126,50 +99,44 @@ def test_replace_under_a_pasid(owner):
         domain.map(0x8000, target, PAGE, RW)
     queue = run(owner.qm.open(first))
     assert copy(owner, queue, 0x4000, 0x8000, 16) is ErrorType.OK
-    owner.attach(second.hwpt, queue.pasid)
+    attach(owner, second.hwpt, queue.pasid)
     assert copy(owner, queue, 0x4000, 0x8000, 16) is ErrorType.OK
     assert owner.mm.read(target, 16) == b"\2" * 16
 
 
 def test_closed_in_the_middle(owner):
     """The file is closed with queues open and, where the SMMU can, a stalled job."""
-    owner.probe()
+    run(owner.probe())
     stalls = owner.smmu.impl.stalls
-    faults = owner.ioctl(fd.IommufdIoctl.FAULT_QUEUE_ALLOC, fd.FaultAlloc(16)).out_fault_id
-    domain = owner.stream.domain(fault_queue=faults if stalls else 0)
-    queue = run(owner.qm.open(domain))
+    number, _ = fault_queue(owner)
+    queue = run(owner.qm.open(owner.stream.domain(number if stalls else 0)))
     run(queue.copy(0x4000, 0x8000, 16, 1))
     assert len(owner.bus.smmu.stalls) == stalls
-    run(owner.file.close())
+    run(owner.shut())
     assert not owner.bus.smmu.stalls
-    again = Owner.__new__(Owner)
-    again.__dict__ |= owner.__dict__
-    again.file = CdevFile(owner.function, {IOMMUFD: owner.iommufd})
-    again.stream = OwnedStream(again.file, owner.iommufd, IOMMUFD, 16)
-    again.device.close()
-    again.device = owner.device = FunctionBus(again.file, owner.mm, ACCEL_WIRES)
-    again.probe()
-    domain = again.stream.domain()
-    again.memory(domain, 0x4000)
-    assert copy(again, run(again.qm.open(domain)), 0x4000, 0x4100, 16) is ErrorType.OK
-    run(again.file.close())
+    owner.open()
+    run(owner.probe())
+    domain = owner.stream.domain()
+    owner.memory(domain, 0x4000)
+    assert copy(owner, run(owner.qm.open(domain)), 0x4000, 0x4100, 16) is ErrorType.OK
 
 
 @pytest.mark.parametrize("retry", [True, False])
 def test_fault_queue(retry):
-    owner = Owner()
-    owner.probe()
-    alloc = owner.ioctl(fd.IommufdIoctl.FAULT_QUEUE_ALLOC, fd.FaultAlloc(16))
-    faults = owner.iommufd.files[alloc.out_fault_fd]
-    domain = owner.stream.domain(alloc.out_fault_id)
+    owner = make()
+    run(owner.probe())
+    number, faults = fault_queue(owner)
+    domain = owner.stream.domain(number)
     owner.memory(domain, 0x8000)
     queue = run(owner.qm.open(domain))
     run(queue.copy(0x4000, 0x8000, 16, 1))
     run(owner.iommu.faults.service())
     with fails(errno.ESPIPE):
         faults.read(39)
-    assert os.eventfd_read(alloc.out_fault_fd) == 1
-    os.eventfd_write(alloc.out_fault_fd, 1)
+    with fails(errno.ESPIPE):
+        run(faults.write(bytes(7)))
+    assert os.eventfd_read(faults.fd) == 1
+    os.eventfd_write(faults.fd, 1)
     record = fd.PageFault.decode(faults.read(400))
     assert (record.flags, record.dev_id, record.pasid) == (3, owner.stream.devid, queue.pasid)
     assert (record.perm, record.addr & ~0xFFF) == (1, 0x4000)
@@ -184,28 +151,27 @@ def test_fault_queue(retry):
     assert (run(queue.receive())[0].error is ErrorType.OK) is retry
     with fails(errno.EINVAL):
         run(faults.write(fd.PageResponse(record.cookie, 0).encode()))
-    owner.close()
+    close(owner)
 
 
 def test_detached_fault_waits_for_nobody():
-    owner = Owner()
-    owner.probe()
-    alloc = owner.ioctl(fd.IommufdIoctl.FAULT_QUEUE_ALLOC, fd.FaultAlloc(16))
-    faults = owner.iommufd.files[alloc.out_fault_fd]
-    queue = run(owner.qm.open(owner.stream.domain(alloc.out_fault_id)))
+    owner = make()
+    run(owner.probe())
+    number, faults = fault_queue(owner)
+    queue = run(owner.qm.open(owner.stream.domain(number)))
     run(queue.copy(0x4000, 0x8000, 16, 1))
     run(owner.iommu.faults.service())
     run(owner.stream.silence(queue.pasid))
     assert not faults.read(40)
     assert not owner.bus.smmu.stalls
     with pytest.raises(BlockingIOError):
-        os.eventfd_read(alloc.out_fault_fd)
+        os.eventfd_read(faults.fd)
     run(owner.stream.restore(queue.pasid))
-    owner.close()
+    close(owner)
 
 
 def test_reset_forgets_the_queues(owner):
-    owner.probe()
+    run(owner.probe())
     domain = owner.stream.domain()
     owner.memory(domain, 0x4000)
     queue = run(owner.qm.open(domain))
@@ -264,7 +230,7 @@ def test_config_space(owner):
     assert (read(msi + 2, 2), read(msi + 0x10, 4)) == (0x1A5, 0xF)
     assert read(0x100, 4) == 0x1001B
     assert read(0x104, 2) == 4 << 8
-    owner.probe()
+    run(owner.probe())
     domain = owner.stream.domain()
     queue = run(owner.qm.open(domain))
     write(found[0x10] + 8, 0x8000, 2)  # FLR

@@ -5,22 +5,22 @@ import os
 
 import pytest
 
-from driver.accel.queue import Completion
 from driver.iommu.process import Process
+from driver.model_bus import ModelBus
 from driver.run import run
 from driver.vfio.uacce import Uacce
 from driver.vfio.uacce_uapi import (
     QpContext,
-    QpInfo,
     QueueFileRegion,
     UacceIoctl,
     UacceState,
 )
 from pymodel.memory import PAGE
 from spec.impl import PRESETS
-from spec.qm import CQE, DOORBELL_OFFSET, SQE_BYTES, Doorbell, DoorbellCommand
-from spec.sec import BD3, BD3_TYPE, Cipher, ErrorType
-from tests.driver.rig import QUEUES, Machine, fails
+from spec.qm import DOORBELL_OFFSET, Doorbell, DoorbellCommand
+from spec.sec import ErrorType
+from tests.driver import stories
+from tests.driver.rig import QUEUES, SID, fails
 
 E = errno
 MMIO, DUS = QueueFileRegion
@@ -30,12 +30,13 @@ class Bench:
     """A device with one open queue of a process."""
 
     def __init__(self, preset="base"):
-        self.machine = Machine(PRESETS[preset])
-        self.uacce = Uacce(self.machine.qm, "hisi_sec2-0", "cipher")
+        self.bus = ModelBus(PRESETS[preset], sid=SID, queues=QUEUES)
+        self.world = run(stories.host(self.bus, SID))
+        self.uacce = Uacce(self.world.qm, "hisi_sec2-0", "cipher")
         self.process, self.file = self.open()
 
     def open(self, process=None):
-        process = process or Process(self.machine.iommu)
+        process = process or Process(self.world.iommu)
         return process, run(self.uacce.open(process))
 
     def map(self, file=None):
@@ -44,37 +45,20 @@ class Bench:
         return file.mmap(MMIO, self.uacce.mmio_size), file.mmap(DUS, self.uacce.dus_size)
 
 
-class User:
-    """What UADK does with a queue."""
+class User(stories.User):
+    """The same, where no time passes."""
 
     def __init__(self, bench, process, file):
-        self.bench, self.process, self.file = bench, process, file
-        self.page, self.rings = bench.map(file)
-        argument = bytearray(4)
-        run(file.ioctl(UacceIoctl.SET_QP_CONTEXT, argument))
-        self.number = QpContext.decode(argument).id
-        argument = bytearray(16)
-        run(file.ioctl(UacceIoctl.GET_QP_INFO, argument))
-        self.info = QpInfo.decode(argument)
-        run(file.ioctl(UacceIoctl.START_Q))
-        self.tail = 0
+        self.process = process
+        super().__init__(bench.world, bench.uacce, file)
+        run(self.start())
 
-    def send(self, source, target, size):
-        job = BD3.make(type=BD3_TYPE, cipher=Cipher.COPY, de=1, data_src_addr=source,
-                       data_dst_addr=target, c_len=size)
-        run(self.rings.store(SQE_BYTES * self.tail, job.to_bytes()))
-        self.tail += 1
-        word = Doorbell.pack(queue=self.number, command=DoorbellCommand.SQ, index=self.tail)
-        run(self.page.store(DOORBELL_OFFSET, word.to_bytes(8, "little")))
+    def send(self, *job):
+        run(super().send(*job))
 
-    def copy(self, source, target, size):
-        self.send(source, target, size)
-        run(self.bench.machine.iommu.faults.service())
-        cq = SQE_BYTES * self.info.sq_depth
-        entry = CQE.from_bytes(run(self.rings.load(cq + CQE.size() * (self.tail - 1), CQE.size())))
-        assert entry.phase
-        job = run(self.rings.load(SQE_BYTES * entry.sq_head, SQE_BYTES))
-        return Completion(0, ErrorType(BD3.from_bytes(job).error_type)).error
+    def copy(self, *job):
+        self.send(*job)
+        return run(self.receive())
 
 
 @pytest.fixture(params=["tiny", "base"])
@@ -85,7 +69,7 @@ def bench(request):
     for file in [bench.file, *bench.uacce.files]:
         run(file.close())
     assert len(os.listdir("/proc/self/fd")) == before
-    bench.machine.check()
+    bench.bus.lint.check()
 
 
 def test_a_program_uses_its_own_addresses(bench):
@@ -101,7 +85,7 @@ def test_a_program_uses_its_own_addresses(bench):
 
 def test_one_pasid_a_process(bench):
     """Two queues of one program, one of another."""
-    queues = bench.machine.qm.queues
+    queues = bench.world.qm.queues
     _, second = bench.open(bench.process)
     _, third = bench.open()
     pasids = [queues[file.number].pasid for file in (bench.file, second, third)]
@@ -120,12 +104,12 @@ def test_put_in_the_middle_of_a_job():
     source = bench.process.mmap(PAGE)
     neighbour.send(source, source + 64, 16)
     user.send(source, source + 128, 16)
-    assert bench.machine.bus.smmu.stalls
+    assert bench.bus.smmu.stalls
     run(bench.file.ioctl(UacceIoctl.PUT_Q))
     assert neighbour.copy(source, source + 64, 16) is ErrorType.OK
     neighbour.send(source + PAGE, source, 16)
     run(other.close())
-    assert not bench.machine.bus.smmu.stalls
+    assert not bench.bus.smmu.stalls
     run(bench.file.close())
 
 
@@ -171,9 +155,9 @@ ROWS = [
      E.EINVAL),
     ("short structure", "", lambda b: b.file.ioctl(UacceIoctl.GET_QP_INFO, bytearray(15)),
      E.EINVAL),
-    ("no queue left", "full", lambda b: b.uacce.open(Process(b.machine.iommu)), E.EBUSY),
-    ("the device is gone", "gone", lambda b: b.uacce.open(Process(b.machine.iommu)), E.ENODEV),
-    ("isolated", "isolated", lambda b: b.uacce.open(Process(b.machine.iommu)), E.EIO)]
+    ("no queue left", "full", lambda b: b.uacce.open(Process(b.world.iommu)), E.EBUSY),
+    ("the device is gone", "gone", lambda b: b.uacce.open(Process(b.world.iommu)), E.ENODEV),
+    ("isolated", "isolated", lambda b: b.uacce.open(Process(b.world.iommu)), E.EIO)]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
@@ -219,7 +203,7 @@ def test_sysfs(bench):
     values = {name: bench.uacce.read(name) for name in (
         "api", "flags", "available_instances", "algorithms", "region_mmio_size", "region_dus_size",
         "isolate", "isolate_strategy")}
-    depth = bench.machine.qm.depth
+    depth = bench.world.qm.depth
     pages = (PAGE - 1 + 128 * depth + 16 * depth + PAGE) // PAGE
     assert list(values.values()) == [
         "hisi_qm_v3\n", "1\n", f"{QUEUES - 1}\n", "cipher\n", "65536\n", f"{pages * PAGE}\n",
