@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from driver.vfio.device import Device, DeviceFile
 
 
+class NoIommu:
+    """The backend of devices without an IOMMU: they reach all memory, so nothing is mapped."""
+
+    domain = None
+
+
 class Container:
     """An open /dev/vfio/vfio of the program with memory `mm`.
 
@@ -26,7 +32,7 @@ class Container:
     def __init__(self, iommu: Iommu, mm: Mm, kernel: Kernel) -> None:
         self._iommu, self._mm, self.kernel = iommu, mm, kernel
         self._groups: list[Group] = []
-        self.backend: Type1 | None = None
+        self.backend: Type1 | NoIommu | None = None
 
     async def ioctl(self, number: int, argument: bytearray | int = 0) -> int:
         """One ioctl; its result. A structure is answered in place. ENOTTY: unknown."""
@@ -42,16 +48,20 @@ class Container:
         return await self._backend_ioctl(number, argument)
 
     def join(self, group: Group) -> None:
-        """A group comes in."""
+        """A group comes in. EINVAL: devices with and without IOMMU do not mix."""
+        if any(g.device.protected is not group.device.protected for g in self._groups):
+            raise fail(errno.EINVAL, "devices with and without IOMMU")
         self._groups.append(group)
 
     async def leave(self, group: Group) -> None:
         """A group goes; with the last one the backend and all mappings."""
         self._groups.remove(group)
-        if not self._groups and self.backend is not None:
-            await self.backend.close()
-            self.backend.domain.close()
-            self.backend = None
+        if self._groups:
+            return
+        backend, self.backend = self.backend, None
+        if isinstance(backend, Type1):
+            await backend.close()
+            backend.domain.close()
 
     async def close(self) -> None:
         """Close the file: all groups go. EBUSY while a device is open."""
@@ -67,8 +77,12 @@ class Container:
     def _set_iommu(self, kind: int) -> int:
         if not self._groups or self.backend is not None:
             raise fail(errno.EINVAL, "no group, or an IOMMU is set")
-        if kind not in (Extension.TYPE1, Extension.TYPE1v2):
-            raise fail(errno.ENODEV, f"no backend {kind} for a device behind an IOMMU")
+        protected = self._groups[0].device.protected
+        if not protected and kind == Extension.NOIOMMU:
+            self.backend = NoIommu()
+            return 0
+        if not protected or kind not in (Extension.TYPE1, Extension.TYPE1v2):
+            raise fail(errno.ENODEV, f"no backend {kind} for such a device")
         self.backend = Type1(self._iommu.domain(), self._mm, self.kernel,
                              v2=kind == Extension.TYPE1v2,
                              mediated=lambda: any(g.device.mediated for g in self._groups))
@@ -79,6 +93,8 @@ class Container:
             raise fail(errno.ENOTTY, f"ioctl {number:#x}")
         if self.backend is None:
             raise fail(errno.EINVAL, "no IOMMU is set")
+        if isinstance(self.backend, NoIommu):
+            raise fail(errno.ENOTTY, "there is no IOMMU")
         if number == ContainerIoctl.MAP_DMA:
             self.backend.map(argument)
         elif number == ContainerIoctl.UNMAP_DMA:
@@ -154,6 +170,8 @@ class Group:
             raise fail(errno.EINVAL, "not a container")
         if self.container is not None:
             raise fail(errno.EINVAL, "a container is set")
+        if not self.device.protected and not container.kernel.noiommu:
+            raise fail(errno.EPERM, "the administrator allows no device without an IOMMU")
         container.join(self)
         self.container = container
 

@@ -38,6 +38,8 @@ class Device(ABC):
         In order of their indices.
     mediated
         Whether it is a part of a device that others have parts of.
+    protected
+        Whether it is behind an IOMMU.
     needs_domain
         Whether there is nothing to access before `start`.
     pasid_limit
@@ -49,6 +51,7 @@ class Device(ABC):
     """
 
     mediated = False
+    protected = True
     needs_domain = True
     pasid_limit = 0
     opened = False

@@ -85,6 +85,7 @@ class PciFunction(Device):
         self.name = name
         self.group = Group(group, self)
         self._bus, self._bars, self._wires, self._stream = bus, bars, wires, stream
+        self.protected = stream is not None
         self.pasid_limit = stream.pasid_limit if stream else 0
         messages = 1 << max(wires).bit_length() if wires else 0
         self.config = ConfigSpace(identity, {n: bar.size for n, bar in bars.items()}, messages,

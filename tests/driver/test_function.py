@@ -5,12 +5,15 @@ import os
 
 import pytest
 
+from driver.iommu.mm import Mm
 from driver.iommu.pagetable import Prot
 from driver.model_bus import ModelBus
 from driver.run import run
 from driver.vfio import iommufd_uapi as fd
-from driver.vfio import pci_uapi, uapi
+from driver.vfio import uapi
+from driver.vfio.container import Container
 from driver.vfio.device import OFFSET_SHIFT
+from driver.vfio.kernel import Kernel
 from driver.vfio.pci import (
     ACCEL_WIRES,
     SMMU_WIRES,
@@ -19,12 +22,13 @@ from driver.vfio.pci import (
     smmu_bars,
 )
 from driver.vfio.pci_uapi import PciIrq, PciRegion
-from driver.vfio.uapi import DeviceIoctl
+from driver.vfio.uapi import ContainerIoctl, DeviceIoctl, Extension, GroupIoctl
 from pymodel.memory import PAGE
 from spec.impl import PRESETS
 from spec.sec import ErrorType
 from tests.driver.rig import QUEUES, SID, fails
 from tests.driver.stories import Owner
+from tests.driver.vfio_rig import Host, uuid
 
 RW = Prot.READ | Prot.WRITE
 
@@ -241,16 +245,52 @@ def test_config_space(owner):
         run(owner.file.pread(2, PciRegion.BAR2 << OFFSET_SHIFT))
 
 
-def test_without_iommu():
-    """The function with the SMMU in it: its owner drives that too."""
+def unprotected(allowed):
+    """The function with the SMMU in it, its group, and a container of a host that allows devices
+    without an IOMMU, or not."""
     bus = ModelBus(PRESETS["base"], sid=SID, queues=QUEUES)
     function = PciFunction(bus, "0000:00:03.0", 3, smmu_bars() | accelerator_bars(QUEUES),
                            ACCEL_WIRES | SMMU_WIRES)
-    with fails(errno.EOPNOTSUPP if function.pasid_limit else errno.EINVAL):
-        run(function.attach_pasid(1, None))
-    run(function.start(None))
-    data = run(function.read(PciRegion.BAR0, 0, 4))
-    assert int.from_bytes(data, "little") == PRESETS["base"].idr0
+    iommu = make().iommu  # of another device
+    return function, function.group.open(), Container(iommu, Mm(bus), Kernel(noiommu=allowed))
+
+
+def test_without_iommu_refused_by_default():
+    _, group, container = unprotected(False)
+    assert not run(container.ioctl(ContainerIoctl.CHECK_EXTENSION, Extension.NOIOMMU))
+    with fails(errno.EPERM):
+        run(group.ioctl(GroupIoctl.SET_CONTAINER, container))
+
+
+def test_without_iommu():
+    """Its owner drives the SMMU himself; nothing can be mapped for it."""
+    function, group, container = unprotected(True)
+    assert run(container.ioctl(ContainerIoctl.CHECK_EXTENSION, Extension.NOIOMMU))
+    run(group.ioctl(GroupIoctl.SET_CONTAINER, container))
+    for kind in (Extension.TYPE1, Extension.TYPE1v2):
+        with fails(errno.ENODEV):
+            run(container.ioctl(ContainerIoctl.SET_IOMMU, kind))
+    with fails(errno.EINVAL):
+        run(group.device_fd(function.name))
+    run(container.ioctl(ContainerIoctl.SET_IOMMU, Extension.NOIOMMU))
+    with fails(errno.ENOTTY):
+        run(container.ioctl(ContainerIoctl.MAP_DMA, bytearray(32)))
+    file = run(group.device_fd(function.name))
+    idr0 = run(file.pread(4, PciRegion.BAR0 << OFFSET_SHIFT))
+    assert int.from_bytes(idr0, "little") == PRESETS["base"].idr0
     assert function.irqs.indices[PciIrq.MSI].count == 8
-    assert pci_uapi.Config.VENDOR == 0
-    run(function.release())
+    with fails(errno.EINVAL):
+        run(function.attach_pasid(1, make().iommu.domain()))
+    with fails(errno.EBUSY):
+        run(group.ioctl(GroupIoctl.UNSET_CONTAINER))
+    run(group.close())
+
+
+def test_with_and_without_iommu_do_not_mix():
+    _, group, container = unprotected(True)
+    host = Host(PRESETS["tiny"])
+    host.create(0)
+    run(group.ioctl(GroupIoctl.SET_CONTAINER, container))
+    other = host.parent.devices[uuid(0)].group.open()
+    with fails(errno.EINVAL):
+        run(other.ioctl(GroupIoctl.SET_CONTAINER, container))
