@@ -21,8 +21,9 @@ from driver.vfio.pci import ACCEL_WIRES, PciFunction, accelerator_bars
 from driver.vfio.uacce import Uacce, UacceFile
 from driver.vfio.uacce_uapi import QpContext, QpInfo, QueueFileRegion, UacceIoctl
 from pymodel.memory import PAGE
-from sim.scenarios.world import SLICE, SOURCE, TARGET, Watcher, World
+from sim.scenarios.world import SLICE, SOURCE, TARGET, Board, Watcher, World
 from spec.commands import TLBI_NH_ALL, Command
+from spec.events import Event
 from spec.qm import CQE, DOORBELL_OFFSET, SQE_BYTES, Doorbell, DoorbellCommand
 from spec.sec import BD3, BD3_TYPE, Cipher, ErrorType
 
@@ -31,9 +32,28 @@ IOMMUFD = 7  # the program's descriptor
 PASIDS = 16
 
 
+class Nobody(Watcher):
+    """Does not watch."""
+
+    async def fresh(self, *, function: bool) -> Board:
+        raise NotImplementedError
+
+    async def begin(self, world: World) -> None:
+        pass
+
+    async def settle(self, events: list[Event]) -> None:
+        pass
+
+    def skip(self) -> None:
+        pass
+
+    def fetches(self) -> None:
+        return None
+
+
 async def host(bus: Bus, sid: int) -> World:
     """A host with nobody who watches."""
-    return await World.create(bus, sid, Watcher())
+    return await World.create(bus, sid, Nobody())
 
 
 class User:
