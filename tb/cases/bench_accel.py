@@ -14,6 +14,7 @@ from typing import Any
 from driver.accel import jobs
 from driver.accel.qm import QmDriver
 from driver.accel.queue import Queue
+from driver.accel.sgl import pack_sgl
 from driver.bus import DriverError
 from driver.iommu.domain import Domain, Iommu, Stream
 from driver.iommu.pagetable import Prot
@@ -27,6 +28,7 @@ from tb.memory_port import MemoryAccess
 BLOCK = 1 << 21
 SOURCE, TARGET = 0x4000_0000, 0x5000_0000
 KEY, IV = SOURCE + BLOCK - 64, SOURCE + BLOCK - 128   # any bytes do
+LIST, PIECE = BLOCK - 8192, 4096                      # in both blocks: a list of such pieces
 LOG2_PASIDS = 7
 MOVED, CIPHERED = 1 << 15, 1 << 13                    # bytes of one job
 SMALL, JOBS = 64, 192                                 # bytes, and jobs in all
@@ -43,6 +45,8 @@ def aes(mode: Mode, key_bytes: int, encrypt: bool = True) -> Callable[[int], BD3
 ENGINES: dict[str, tuple[int, Callable[[int], BD3]]] = {
     "copy": (MOVED, lambda size: jobs.copy(SOURCE, TARGET, size)),
     "copy, misaligned": (MOVED, lambda size: jobs.copy(SOURCE + 3, TARGET + 8, size)),
+    "copy, lists": (MOVED, lambda size: jobs.copy(
+        jobs.Sgl(SOURCE + LIST), jobs.Sgl(TARGET + LIST), size)),
     "fill": (MOVED, lambda size: jobs.fill(TARGET, size, 1)),
     "rand48": (CIPHERED, lambda size: jobs.rand48(TARGET, size, 1)),
     "sum": (MOVED, lambda size: jobs.sum64(SOURCE, size)),
@@ -81,6 +85,8 @@ class Bench:
         source, target = (bus.pages.contiguous(BLOCK, BLOCK) for _ in range(2))
         for iova, physical in ((SOURCE, source), (TARGET, target)):
             domain.map(iova, physical, BLOCK, Prot.READ | Prot.WRITE)
+            pieces = [(iova + 2 * at, PIECE) for at in range(0, MOVED, PIECE)]
+            bus.memory.write(physical + LIST, pack_sgl(iova + LIST, pieces))
         bench = cls(env, qm, domain, source, target)
         bench.port.set(log=True)
         return bench
@@ -113,9 +119,9 @@ class Bench:
         return self.port.log()
 
     def data(self, log: list[MemoryAccess]) -> list[MemoryAccess]:
-        """The accesses to source and target, but not to key and IV."""
+        """The accesses to source and target, but not to lists, key and IV."""
         return [access for access in log for start in self._physical
-                if start <= access.addr < start + BLOCK - 128]
+                if start <= access.addr < start + LIST]
 
 
 def span(accesses: list[MemoryAccess]) -> int:
