@@ -6,11 +6,19 @@ from hdl.config import Config
 from sim.dut import build_dut
 from sim.runner import run
 from tests.accel.engine_cases import ENGINE_CASES
-from tests.rtl.simulators import BOTH
+
+SLOW = ("aes_lengths", "aes_scattered")   # minutes on Icarus, which the self-test's AES is not
 
 
-@pytest.mark.parametrize("sim", BOTH)
-@pytest.mark.parametrize("case", [case.__name__ for case in ENGINE_CASES])
+def runs():
+    for case in ENGINE_CASES:
+        name = case.__name__
+        yield pytest.param("verilator", name, marks=pytest.mark.verilator)
+        slow = [pytest.mark.regress] if name in SLOW else []
+        yield pytest.param("icarus", name, marks=[pytest.mark.icarus, *slow])
+
+
+@pytest.mark.parametrize(("sim", "case"), runs())
 def test_engines(sim, case):
     build = build_dut(Config.preset("tiny"), sim)
     run(build, "tests.rtl.accel_engine_cases:engine_case", preset="tiny",
