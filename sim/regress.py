@@ -22,10 +22,12 @@ from sim.runner import RunResult, run
 from sim.toolchain import SIMULATORS
 from spec.events import EventType
 from spec.registers import StallModel
+from spec.sec import ErrorType
+from tb.random_jobs import KINDS
 
 CASE = "tb.cases.random_translation:random_translation"
 CASES = {"translation": CASE, "concurrent": "tb.cases.concurrent:concurrent",
-         "stalls": "tb.cases.stalls:stalls"}
+         "stalls": "tb.cases.stalls:stalls", "accel": "tb.cases.accel_random:accel_random"}
 SHOWN = 3
 
 # Events that need what these tests do not have: ATS, PRI, conflicts.
@@ -41,22 +43,22 @@ _REACHABLE = (EventType.C_BAD_STREAMID, EventType.F_STE_FETCH, EventType.C_BAD_S
 @click.option("--seeds", default=200, show_default=True, help="How many, from 1 on.")
 @click.option("--seed", type=int, help="Only this one.")
 @click.option("--case", "case", type=click.Choice(list(CASES)),
-              help="translation: tables change between batches of traffic; concurrent: under it. "
-                   "Without it the odd seeds run the first, the even ones the second.")
+              help="translation: tables change between batches of traffic; concurrent: under it; "
+                   "accel: queues work on the accelerator. Without it the seeds take turns.")
 @click.option("--jobs", default=2, show_default=True, help="Simulations at a time.")
 @click.option("--waves", is_flag=True, help="Write FST files.")
 @click.option("--timeout", default=1200.0, show_default=True, help="Seconds for one seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(sim: str, preset: str, seeds: int, seed: int | None, case: str | None, jobs: int,
             waves: bool, timeout: float, as_json: bool) -> None:
-    """Constrained-random translations on the RTL, each judged by the golden model.
+    """Constrained-random translations and jobs on the RTL, each judged by the golden model.
 
     Exit status: 0 every seed passed, 1 otherwise.
     """
     numbers = [seed] if seed is not None else list(range(1, seeds + 1))
     start = time.monotonic()
     build = build_dut(Config.preset(preset), sim, waves=waves)
-    work = [(number, case or list(CASES)[(number + 1) % 2]) for number in numbers]
+    work = [(number, case or list(CASES)[(number - 1) % len(CASES)]) for number in numbers]
     results = dict(_run(build, work, preset, jobs, waves, timeout, quiet=as_json))
     report = summary(results, Config.preset(preset), time.monotonic() - start)
     if as_json:
@@ -99,14 +101,21 @@ def coverage(values: list[dict[str, Any]], config: Config) -> dict[str, list[int
     """{group: [hit, total]} over all passed seeds."""
     endings: Counter[str] = Counter()
     events: Counter[str] = Counter()
+    jobs: Counter[str] = Counter()
     for value in values:
         endings.update(value["outcomes"])
         events.update(value["events"])
+        jobs.update(value.get("jobs", {}))
     possible = [e.value for e in Ending if e is not Ending.STALLED
                 or config.impl.STALL_MODEL != StallModel.TERMINATE]
     names = [event.name for event in _REACHABLE]
-    return {"ending": [sum(1 for e in possible if endings[e]), len(possible)],
-            "event": [sum(1 for name in names if events[name]), len(names)]}
+    found = {"ending": [sum(1 for e in possible if endings[e]), len(possible)],
+             "event": [sum(1 for name in names if events[name]), len(names)]}
+    if jobs:
+        kinds, errors = [kind.name for kind in KINDS], [error.name for error in ErrorType]
+        found |= {"job": [sum(1 for name in kinds if jobs[name]), len(kinds)],
+                  "error": [sum(1 for name in errors if jobs[name]), len(errors)]}
+    return found
 
 
 def _show(report: dict[str, Any], results: dict[int, RunResult], sim: str, preset: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from driver.bus import Bus, Region
 from driver.dma import PageAllocator
+from pymodel.memory import Memory
 from spec.qm import BAR4_BASE
 from tb.env import Env
 
@@ -15,11 +16,20 @@ class CocotbBus(Bus):
     """The machine in `env`, with memory [base, base + size). Register accesses take simulated
     time; memory is shared."""
 
+    memory: Memory
+
     def __init__(self, env: Env, seed: int = 1, *, base: int = RAM_BASE,
                  size: int = RAM_SIZE) -> None:
         env.open_memory(base, size)
-        self.env, self.memory = env, env.mem
-        self.pages = PageAllocator(self.memory, RAM_BASE, RAM_SIZE, seed)
+        self.env = env
+        self.use(env.mem, seed)
+
+    def use(self, memory: Memory, seed: int = 1) -> None:
+        """From now on software sees the RAM through `memory`; every page of it from RAM_BASE on,
+        2^30 bytes at most, is free."""
+        self.memory = memory
+        end = min(self.env.mem.end, RAM_BASE + RAM_SIZE)
+        self.pages = PageAllocator(memory, RAM_BASE, end - RAM_BASE, seed)
 
     async def read(self, region: Region, offset: int, size: int = 4) -> int:
         port, offset = self._port(region, offset)

@@ -15,15 +15,15 @@ class EventRing:
     -------
     physical, depth
         Where it lies and how many entries it has.
-    head
-        Index of the next entry: what the doorbell is rung with.
+    head, phase
+        Index of the next entry, which is what the doorbell is rung with, and its phase.
     """
 
     def __init__(self, bus: Bus, entry: type[Entry], iova: int, physical: int,
                  depth: int) -> None:
         self._bus, self._entry, self._iova = bus, entry, iova
         self.physical, self.depth = physical, depth
-        self.head, self._phase = 0, 1
+        self.head, self.phase = 0, 1
 
     def context(self) -> EQC:
         """What the mailbox loads for an empty ring."""
@@ -38,14 +38,14 @@ class EventRing:
             size = self._entry.size()
             slot = self.physical + size * self.head
             entry = self._entry.from_bytes(self._bus.memory.read(slot, size))
-            if entry.phase != self._phase:
+            if entry.phase != self.phase:
                 return found
             found.append(entry)
             self.head += 1
             if self.head == self.depth:
-                self.head, self._phase = 0, 1 - self._phase
+                self.head, self.phase = 0, 1 - self.phase
 
     def rewind(self) -> None:
         """Empty, at its beginning; the device must not use it."""
         self._bus.memory.write(self.physical, bytes(self._entry.size() * self.depth))
-        self.head, self._phase = 0, 1
+        self.head, self.phase = 0, 1
