@@ -20,6 +20,7 @@ class Region(Enum):
     SMMU = "smmu"  # two 64 KB pages
     ACCEL = "accel"  # BAR2
     DOORBELL = "doorbell"  # BAR4: one 64 KB page a queue
+    CONFIG = "config"  # PCI configuration space of the accelerator
 
 
 class DriverError(Exception):

@@ -11,10 +11,11 @@ from pymodel.lint import Lint, WatchedMemory
 from pymodel.memory import Memory, SparseMemory
 from pymodel.smmu import Smmu
 from spec.impl import Implementation
-from spec.qm import BAR4_BASE
+from spec.qm import BAR4_BASE, CONFIG_BASE
 
 RAM_BASE = 0x8000_0000
 RAM_SIZE = 1 << 30
+BASES = {Region.ACCEL: 0, Region.DOORBELL: BAR4_BASE, Region.CONFIG: CONFIG_BASE}
 
 
 class ModelBus(Bus):
@@ -58,4 +59,4 @@ class ModelBus(Bus):
 
 def device_offset(region: Region, offset: int) -> int:
     """Where a register window lies on the accelerator's port."""
-    return offset + (BAR4_BASE if region is Region.DOORBELL else 0)
+    return offset + BASES[region]

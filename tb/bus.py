@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from driver.bus import Bus, Region
 from driver.dma import PageAllocator
+from driver.model_bus import device_offset
 from pymodel.memory import Memory
-from spec.qm import BAR4_BASE
 from tb.env import Env
 
 RAM_BASE = 0x8000_0000
@@ -45,4 +45,4 @@ class CocotbBus(Bus):
     def _port(self, region: Region, offset: int):
         if region is Region.SMMU:
             return self.env.cfg, offset
-        return self.env.dev, offset + (BAR4_BASE if region is Region.DOORBELL else 0)
+        return self.env.dev, device_offset(region, offset)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from driver.accel.events import EventRing
+from driver.accel.pci import PciFunction
 from driver.accel.queue import Queue
 from driver.bus import Bus, DriverError, Region
 from driver.iommu.domain import Domain, Iommu, Stream
@@ -23,7 +24,6 @@ from spec.qm import (
     EQ_INT_MASK,
     EQE,
     FUN_CAP,
-    IN_IDLE_ST,
     MEM_INIT_DONE,
     MEM_START_INIT,
     QUE_ISO_CFG,
@@ -60,6 +60,8 @@ class QmDriver:
         As the capability registers say.
     eq, aeq
         The event rings.
+    function
+        Its PCI side: messages, reset.
     """
 
     eq: EventRing
@@ -70,6 +72,7 @@ class QmDriver:
         self.bus, self.iommu, self.stream = bus, iommu, stream
         self.queue_count, self.depth = queue_count, depth
         self.kernel = iommu.domain()
+        self.function = PciFunction(bus)
         self.queues: dict[int, Queue] = {}
         self._ids = IdAllocator("queue", 0, queue_count)
         self._bound: dict[int, tuple[Binding, Callable[[], Awaitable[None]]]] = {}
@@ -98,6 +101,7 @@ class QmDriver:
     async def reset(self) -> None:
         """Reset the function, bring it up again, and start every queue with empty rings (qm.md
         4.8). Jobs that were sent and not received are lost: how they ended is not known."""
+        await self.function.reset()
         await self._start()
         for queue in self.queues.values():
             queue.rewind()
@@ -107,7 +111,6 @@ class QmDriver:
         """From a function without state to one that takes queues (qm.md 4.1 steps 8 to 18)."""
         await self._write(MEM_START_INIT, MEM_START_INIT.pack(START=1))
         await self._until(MEM_INIT_DONE, MEM_INIT_DONE.DONE.mask)
-        await self._until(IN_IDLE_ST, IN_IDLE_ST.IDLE.mask)
         await self._vft(VftType.SQC, SQC_VFT.make(first=0, valid=1,
                                                   number_minus_1=self.queue_count - 1))
         await self._vft(VftType.CQC, CQC_VFT.make(valid=1))

@@ -25,7 +25,8 @@ from driver.vfio.uapi import AttachFlag, DeviceIoctl, IrqSetFlag
 from pymodel.memory import PAGE
 from spec.vmsa import LAST_LEVEL
 
-BARS = {Region.SMMU: PciRegion.BAR0, Region.ACCEL: PciRegion.BAR2, Region.DOORBELL: PciRegion.BAR4}
+BARS = {Region.SMMU: PciRegion.BAR0, Region.ACCEL: PciRegion.BAR2, Region.DOORBELL: PciRegion.BAR4,
+        Region.CONFIG: PciRegion.CONFIG}
 
 
 class ProgramMemory:

@@ -1,14 +1,16 @@
 """The function's own concerns: events, asynchronous events, reset."""
 
+import pytest
 from rig import Machine
 
 from driver.accel import jobs
 from driver.accel.queue import Completion
+from driver.bus import DriverError
 from driver.iommu.pagetable import Prot
 from driver.run import run
 from pymodel.memory import PAGE
 from spec.impl import PRESETS
-from spec.qm import SQE_BYTES, AeqeType
+from spec.qm import AEQ_IRQ_CAP, EQ_IRQ_CAP, SQE_BYTES, AeqeType
 from spec.sec import ErrorType
 
 BASE = 0x4000_0000
@@ -64,3 +66,27 @@ def test_reset_forgets_what_was_sent_and_starts_every_queue():
         assert run(queue.receive()) == [Completion(queue.number, OK)]
     assert sorted(run(machine.qm.service())) == [queue.number for queue in queues]
     machine.check()
+
+
+def test_messages_survive_a_reset():
+    machine = Machine(PRESETS["base"])
+    queue, = opened(machine, 1)
+    iova, physical = machine.qm.allocate(PAGE)
+    run(machine.qm.function.enable_messages(iova, 0x40, 4))
+    for turn in range(2):
+        machine.bus.memory.write(physical, bytes(4))
+        run(queue.send(jobs.fill(BASE, 16, turn)))
+        vector = EQ_IRQ_CAP(EQ_IRQ_CAP.RESET).VECTOR
+        assert machine.bus.memory.read(physical, 4) == (0x40 + vector).to_bytes(4, "little")
+        run(machine.qm.reset())
+    machine.bus.memory.poisoned = {(queue.ring + SQE_BYTES * queue.depth) // PAGE}
+    run(queue.send(jobs.fill(BASE, 16, 1)))
+    vector = AEQ_IRQ_CAP(AEQ_IRQ_CAP.RESET).VECTOR
+    assert machine.bus.memory.read(physical, 4) == (0x40 + vector).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(("data", "vectors"), [(0x40, 3), (0x40, 8), (0x42, 4)])
+def test_messages_that_the_device_cannot_send(data, vectors):
+    machine = Machine(PRESETS["base"])
+    with pytest.raises(DriverError, match="messages"):
+        run(machine.qm.function.enable_messages(0x1000, data, vectors))
