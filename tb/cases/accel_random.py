@@ -32,7 +32,20 @@ from pymodel.transaction import Ending, Transaction
 from pymodel.translate import translate
 from spec.events import EVENT_BYTES, Event
 from spec.fields import Register
-from spec.qm import ABNORMAL_INT_SOURCE, EQE, IN_IDLE_ST, MailboxCommand
+from spec.qm import (
+    ABNORMAL_INT_SOURCE,
+    ACC_FINISH_CNT,
+    AEQ_IRQ_CAP,
+    AEQE,
+    EQ_IRQ_CAP,
+    EQE,
+    IN_IDLE_ST,
+    SEND_SQE_TO_ACC_CNT,
+    VECTORS,
+    WB_SQE_FROM_ACC_CNT,
+    AeqeType,
+    MailboxCommand,
+)
 from spec.registers import EVENTQ_BASE
 from tb.accel.agent import Agent, Setting
 from tb.accel.space import Space
@@ -52,6 +65,7 @@ LOG2_PASIDS = 4
 TICK = 5_000      # cycles
 SETTLE = 1_000    # cycles after the last completion
 PATIENCE = 30     # ticks without any completion
+MESSAGE_BYTES = 4
 DEPTHS = (2, 3, 5, 8, 64)
 
 
@@ -70,6 +84,9 @@ class Bench:
         self._locks: dict[int, Lock] = {}
         self._places: dict[tuple[int | None, int, bool], int | None] = {}
         self._progress = self._idle_ticks = 0
+        self._message: tuple[int, int] | None = None   # data and where in memory
+        self._counted = self._jobs = 0                 # by the device, by us
+        self._was_reset, self._pulses = False, 0
 
     async def prepare(self) -> None:
         env, rng = self.env, self.rng
@@ -82,6 +99,10 @@ class Bench:
         numbers = rng.sample(range(self.qm.queue_count), min(MOST_QUEUES, self.qm.queue_count))
         for number in numbers:
             await self._open(number)
+        if rng.random() < 0.6:
+            iova, physical = self.qm.allocate(PAGE)
+            self._message = 1 + rng.randrange(0x3FFF) << 2, physical
+            await self.qm.function.enable_messages(iova, self._message[0], VECTORS)
         for service in (self._serve_eq, self._serve_events, self._tick):
             self._start(service())
 
@@ -141,9 +162,13 @@ class Bench:
                     phase ^= head == 0
                     self._announce(queue)
 
-    def _announce(self, queue: int) -> None:
+    def _agent(self, queue: int) -> Agent:
         agent = next((a for a in self.agents if a.number == queue), None)
-        assert agent, f"an EQE names queue {queue}, which nobody uses"
+        assert agent, f"an event names queue {queue}, which nobody uses"
+        return agent
+
+    def _announce(self, queue: int) -> None:
+        agent = self._agent(queue)
         agent.armings -= 1
         assert agent.armings >= 0, f"queue {queue}: more EQEs than it was armed for"
         agent.wake.set()
@@ -217,6 +242,7 @@ class Bench:
             for agent in self.agents:
                 agent.armings = 0
             await self.qm.reset()
+            self._was_reset = True
             for agent in self.agents:
                 agent.abandon()
                 await agent.start()
@@ -234,13 +260,55 @@ class Bench:
         self.board.events(event.to_bytes() for event in self.events)
         self.events.clear()
         self.board.verify()
-        asynchronous = await self.qm.service_async()
-        assert not asynchronous, f"asynchronous events: {asynchronous}"
+        await self._check_asynchronous()
         await self._check_abnormal()
+        self._check_message()
+        await self._check_counters()
         queue = EVENTQ_BASE(await env.cfg.read64(EVENTQ_BASE.OFFSET))
         self.mirror.adopt(queue.ADDR, EVENT_BYTES << queue.LOG2SIZE)   # judged above
         wrong = self.mirror.differences()
         assert not wrong, f"{len(wrong)} pages are not as they must be:\n" + "\n".join(wrong[:5])
+
+    async def _check_asynchronous(self) -> None:
+        """Only careless queues have overflowed, and each said so once."""
+        ring = self.qm.aeq
+        head, phase = ring.head, ring.phase
+        for entry in await self.qm.service_async():
+            agent = self._agent(entry.queue)
+            assert entry.type == AeqeType.CQ_OVERFLOW, entry
+            agent.overflows -= 1
+            assert agent.overflows >= 0, f"queue {agent.number} cannot have overflowed: {entry}"
+            self.mirror.expect(ring.physical + AEQE.size() * head, AEQE.make(
+                queue=agent.number, phase=phase, type=AeqeType.CQ_OVERFLOW).to_bytes())
+            head = (head + 1) % ring.depth
+            phase ^= head == 0
+            agent.done["overflow"] += 1
+
+    async def _check_counters(self) -> None:
+        """They tell the jobs of a round without a reset."""
+        counted = {register: await self._read(register) for register in (
+            SEND_SQE_TO_ACC_CNT, ACC_FINISH_CNT, WB_SQE_FROM_ACC_CNT)}
+        jobs = sum(agent.done["jobs"] for agent in self.agents)
+        if not self._was_reset:
+            for register, count in counted.items():
+                assert count - self._counted == jobs - self._jobs, (
+                    f"{register.__name__} says {count - self._counted}, done are "
+                    f"{jobs - self._jobs} jobs")
+        self._counted, self._jobs = counted[ACC_FINISH_CNT], jobs
+        self._was_reset = False
+
+    def _check_message(self) -> None:
+        """Interrupts of the event queues came as messages, too."""
+        pulses = sum(self.env.irq.count(name) for name in ("eq", "aeq"))
+        new, self._pulses = pulses - self._pulses, pulses
+        if self._message is None:
+            return
+        data, physical = self._message
+        found = int.from_bytes(self.mirror.read(physical, MESSAGE_BYTES), "little")
+        legal = [data + cap(cap.RESET).VECTOR for cap in (EQ_IRQ_CAP, AEQ_IRQ_CAP)] if new else []
+        legal += [] if new and not self._was_reset else [0]
+        assert found in legal, f"the message is {found:#x}, must be one of {legal}"
+        self.mirror.write(physical, bytes(MESSAGE_BYTES))
 
     async def _check_abnormal(self) -> None:
         source = await self._read(ABNORMAL_INT_SOURCE)
