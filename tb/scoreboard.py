@@ -93,7 +93,7 @@ class Scoreboard:
             self.transactions += 1
             self.tallies[txn.sid, txn.ssid].add(entry)
             self.outcomes[result.ending.value] += 1
-            if result.event is not None:
+            if result.event is not None and result.ending is not Ending.STALLED:
                 self.due[result.event] += 1
             why = _differences(entry, result)
             if entry.outcome == TRANSLATED:
@@ -109,7 +109,8 @@ class Scoreboard:
                           for queue in reached.values() for item in queue]
 
     def events(self, records: Iterable[bytes]) -> None:
-        """Records the RTL wrote since the last call; all that are due must be there, no others."""
+        """Records the RTL wrote since the last call but those of stalls; all that are due must be
+        there, no others."""
         seen = Counter(records)
         for record, n in seen.items():
             self.event_types[_name(record)] += n
@@ -148,7 +149,8 @@ def _name(record: bytes) -> str:
 
 
 _OUTCOMES = {Ending.TRANSLATED: (TRANSLATED, 0), Ending.BYPASS: (TRANSLATED, 1),
-             Ending.ABORT: (ABORT, 0), Ending.RAZWI: (RAZWI, 0)}
+             Ending.ABORT: (ABORT, 0), Ending.RAZWI: (RAZWI, 0),
+             Ending.STALLED: (ABORT, 0)}   # it has left, so software has refused it
 
 
 def _differences(entry: TraceEntry, result: Result) -> list[str]:

@@ -250,7 +250,8 @@ class Accelerator(wiring.Component):
             ready.eq((one & places.may_begin) | (work & more_room & places.may_follow)),
             scheduler.normal.eq(ready & ~urgent), scheduler.urgent.eq(ready & urgent),
             mailbox.pending.eq(one), mailbox.busy.eq(places.busy),
-            full.eq(work & ~room & ~reported),
+            # Until a CQE is in the tail, software that was quick to acknowledge it is ahead of it.
+            full.eq(work & ~room & ~reported & ~doorbell.writing),
             loaded.bit_select(mailbox.number, 1).eq(mailbox.load_sq | mailbox.load_cq),
             self.aeq.want[AEQ_KINDS.index(AeqeType.CQ_OVERFLOW)].eq(full),
             self.abnormal.cq_overflow.eq(full.any()),

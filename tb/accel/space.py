@@ -44,7 +44,8 @@ class Slot:
 
 
 class Space:
-    """Physically scattered pages in `domain`; some are missing, read-only or answer with errors.
+    """Physically scattered pages in `domain`; some are missing, read-only or answer with errors,
+    some are mapped only when a stalled transaction asks for them.
 
     Readable and writable by address as its owner names it: what is missing reads 0 and ignores
     writes.
@@ -55,26 +56,55 @@ class Space:
         Slots that no job uses.
     """
 
-    def __init__(self, env: Env, bus: Bus, domain: Domain, rng: Random, faults: float) -> None:
+    def __init__(self, env: Env, bus: Bus, domain: Domain, rng: Random, faults: float,
+                 late: float) -> None:
         self._env, self._bus, self._domain, self._rng = env, bus, domain, rng
         self._page = 1 << domain.table.granule
         self._pages: dict[int, int] = {}
+        self._late: dict[int, int] = {}      # those of `_pages` that are not mapped yet
+        self._read_only: set[int] = set()
+        self._faulting: set[int] = set()     # what may stall
         size = SLOT_PAGES * self._page
         self.free = [Slot(at, at + size, self._page, rng, at)
                      for at in range(BASE, BASE + SLOTS * size, size)]
         for at in range(BASE, BASE + SLOTS * size, self._page):
-            self._make_page(at, rng.random() < faults)
+            fault = rng.choice(("missing", "read-only", "error")) if rng.random() < faults else ""
+            self._make_page(at, "late" if rng.random() < late else fault)
 
-    def _make_page(self, iova: int, faulty: bool) -> None:
-        fault = self._rng.choice(("missing", "read-only", "error")) if faulty else ""
+    def _make_page(self, iova: int, fault: str) -> None:
+        number = iova // self._page
+        if fault in ("missing", "read-only", "late"):
+            self._faulting.add(number)
         if fault == "missing":
             return
         pages = self._bus.pages
         pa = pages.scatter() if self._page == PAGE else pages.contiguous(self._page, self._page)
+        self._pages[number] = pa
+        if fault == "late":
+            self._late[number] = pa
+            return
         self._domain.map(iova, pa, self._page, READ if fault == "read-only" else BOTH)
-        self._pages[iova // self._page] = pa
+        if fault == "read-only":
+            self._read_only.add(number)
         if fault == "error":
             self._env.poison(pa + PAGE * self._rng.randrange(self._page // PAGE))
+
+    async def fault(self, address: int, write: bool) -> bool:
+        """A transaction is stalled: map what it asks for; whether to try again."""
+        number = address // self._page
+        if number in self._late:
+            self._domain.map(number * self._page, self._late.pop(number), self._page, BOTH)
+        return number in self._pages and not (write and number in self._read_only)
+
+    def promise(self, address: int) -> int | None:
+        """Where an address that stalls will lead in the end."""
+        page = self._late.get(address // self._page)
+        return None if page is None else page + address % self._page
+
+    def may_stall(self, address: int) -> bool:
+        """Whether accesses to an address could have stalled."""
+        number = address // self._page
+        return number in self._faulting or number not in self._pages
 
     def _pieces(self, address: int, size: int) -> Iterator[tuple[int | None, int]]:
         """(physical address or None, bytes) page by page."""

@@ -22,7 +22,7 @@ from cocotb.task import Task
 from cocotb.triggers import Lock
 
 from driver.accel.qm import QmDriver
-from driver.bus import Region
+from driver.bus import Bus, Region
 from driver.iommu.domain import Domain, Iommu, Stream
 from driver.smmu.device import SmmuDriver
 from hdl.config import Config
@@ -32,6 +32,7 @@ from pymodel.transaction import Ending, Transaction
 from pymodel.translate import translate
 from spec.events import EVENT_BYTES, Event
 from spec.fields import Register
+from spec.impl import Implementation
 from spec.qm import (
     ABNORMAL_INT_SOURCE,
     ACC_FINISH_CNT,
@@ -46,7 +47,7 @@ from spec.qm import (
     AeqeType,
     MailboxCommand,
 )
-from spec.registers import EVENTQ_BASE
+from spec.registers import EVENTQ_BASE, StallModel
 from tb.accel.agent import Agent, Setting
 from tb.accel.space import Space
 from tb.accel.work import Work
@@ -69,6 +70,31 @@ MESSAGE_BYTES = 4
 DEPTHS = (2, 3, 5, 8, 64)
 
 
+class RecordedSmmu(SmmuDriver):
+    """Keeps every event record that software has read."""
+
+    def __init__(self, bus: Bus, impl: Implementation) -> None:
+        super().__init__(bus, impl)
+        self._log: list[Event] = []
+
+    @classmethod
+    async def start(cls, bus: Bus) -> RecordedSmmu:
+        """As `probe`."""
+        smmu = await cls.probe(bus)
+        assert isinstance(smmu, cls)
+        return smmu
+
+    async def events(self) -> list[Event]:
+        found = await super().events()
+        self._log += found
+        return found
+
+    def take(self) -> list[Event]:
+        """Those since the last call."""
+        log, self._log = self._log, []
+        return log
+
+
 class Bench:
     """The machine, its software, and everything that judges it."""
 
@@ -78,9 +104,10 @@ class Bench:
         self.mirror = Mirror(env.mem)
         self.bus.use(self.mirror, env.seed)
         self.agents: list[Agent] = []
-        self.events: list[Event] = []
         self.failure: Exception | None = None
         self._eq = Lock()
+        self.stalls = 0
+        self._spaces: dict[int, Space] = {}   # by SubstreamID
         self._locks: dict[int, Lock] = {}
         self._places: dict[tuple[int | None, int, bool], int | None] = {}
         self._progress = self._idle_ticks = 0
@@ -90,7 +117,7 @@ class Bench:
 
     async def prepare(self) -> None:
         env, rng = self.env, self.rng
-        self.smmu = await SmmuDriver.probe(self.bus)
+        self.smmu = await RecordedSmmu.start(self.bus)
         self.iommu = Iommu(self.smmu)
         self.stream = await Stream.open(self.iommu, Config.accel_sid, LOG2_PASIDS)
         self.qm = await QmDriver.probe(self.bus, self.iommu, self.stream)
@@ -120,12 +147,21 @@ class Bench:
         """A queue in an address space of its own, now and then in the function's."""
         rng, params = self.rng, self.env.params
         domain: Domain = self.qm.kernel
-        ssid = None
-        if (self._locks and rng.random() < 0.9) or any(a.ssid is None for a in self.agents):
-            domain = self.iommu.domain(granule=rng.choice(sorted(self.smmu.impl.granules)))
+        ssid, late = None, 0.0
+        if rng.random() < 0.9 or any(a.ssid is None for a in self.agents):
+            if self.smmu.impl.STALL_MODEL != StallModel.TERMINATE:
+                late = rng.choice((0.0, 0.2, 0.9))
+            async def fault(address: int, write: bool) -> bool:
+                return await space.fault(address, write)
+
+            domain = self.iommu.domain(granule=rng.choice(sorted(self.smmu.impl.granules)),
+                                       handler=fault if late else None)
             ssid = await self.stream.attach(domain)
-        space = Space(self.env, self.bus, domain, rng, rng.choice((0.0, 0.1, 0.3)))
-        setting = Setting(self.qm, self.mirror, self.env.mem, space, partial(self._where, ssid))
+        space = Space(self.env, self.bus, domain, rng, rng.choice((0.0, 0.1, 0.3)), late)
+        if ssid is not None:
+            self._spaces[ssid] = space
+        setting = Setting(self.qm, self.mirror, self.env.mem, space,
+                          partial(self._where, ssid, space))
         work = Work(space, rng, params.get("kinds"), params.get("lists", True),
                     wild=ssid is not None)
         self._locks[number] = Lock()
@@ -134,15 +170,19 @@ class Bench:
         await agent.start()
         self.agents.append(agent)
 
-    def _where(self, ssid: int | None, address: int, write: bool) -> int | None:
-        """Where the golden model translates an access to; the tables stand still."""
+    def _where(self, ssid: int | None, space: Space, address: int, write: bool) -> int | None:
+        """Where the golden model translates an access to; the tables change only as stalls ask
+        them to."""
         key = ssid, address // PAGE, write
         if key not in self._places:
             txn = Transaction(sid=self.stream.sid, ssid=ssid, addr=address & -PAGE, write=write)
             reader = PreviewReader(MemoryReader(self.env.mem))
             result = translate(self.smmu.impl, self.state, reader, txn)
-            assert result.ending in (Ending.TRANSLATED, Ending.ABORT)
-            self._places[key] = result.pa if result.ending is Ending.TRANSLATED else None
+            if result.ending is Ending.STALLED:
+                self._places[key] = space.promise(txn.addr)
+            else:
+                assert result.ending in (Ending.TRANSLATED, Ending.ABORT)
+                self._places[key] = result.pa
         page = self._places[key]
         return None if page is None else page + address % PAGE
 
@@ -176,7 +216,7 @@ class Bench:
     async def _serve_events(self) -> None:
         while True:
             await self.bus.interrupt("evtq", TICK)
-            self.events += await self.smmu.events()
+            await self.iommu.faults.service()
 
     async def _tick(self) -> None:
         while True:
@@ -245,6 +285,7 @@ class Bench:
             self._was_reset = True
             for agent in self.agents:
                 agent.abandon()
+                agent.done.pop("wrong random", 0)     # the reset has cleared the error
                 await agent.start()
                 agent.wake.set()
 
@@ -253,12 +294,12 @@ class Bench:
         env = self.env
         await env.wait_cycles(SETTLE)
         assert IN_IDLE_ST(await self._read(IN_IDLE_ST)).IDLE
-        self.events += await self.smmu.events()
+        await self.iommu.faults.service()
         for trace, port in zip(env.traces, env.mems[1:], strict=True):
             self.board.check(trace.take(), port.log())
             port.clear_log()
-        self.board.events(event.to_bytes() for event in self.events)
-        self.events.clear()
+        records = self.smmu.take()
+        self.board.events(event.to_bytes() for event in records if not self._is_stall(event))
         self.board.verify()
         await self._check_asynchronous()
         await self._check_abnormal()
@@ -268,6 +309,16 @@ class Bench:
         self.mirror.adopt(queue.ADDR, EVENT_BYTES << queue.LOG2SIZE)   # judged above
         wrong = self.mirror.differences()
         assert not wrong, f"{len(wrong)} pages are not as they must be:\n" + "\n".join(wrong[:5])
+
+    def _is_stall(self, event: Event) -> bool:
+        """Whether it says that a transaction waits, which then must have had a reason."""
+        values = dict(event.items())
+        if not values.get("Stall"):
+            return False
+        space = self._spaces[values["SubstreamID"]]
+        assert space.may_stall(values["InputAddr"]), f"nothing is wrong there: {event}"
+        self.stalls += 1
+        return True
 
     async def _check_asynchronous(self) -> None:
         """Only careless queues have overflowed, and each said so once."""
@@ -355,4 +406,4 @@ async def accel_random(env: Env) -> dict[str, Any]:
                                   sorted(board.event_types.items()))).encode())
     return {"transactions": board.transactions, "agree": board.agree,
             "outcomes": dict(board.outcomes), "events": dict(board.event_types),
-            "jobs": dict(done), "digest": digest.hexdigest()[:16]}
+            "jobs": dict(done), "stalls": bench.stalls, "digest": digest.hexdigest()[:16]}
