@@ -18,7 +18,7 @@ def runs():
         yield pytest.param("icarus", name, marks=[pytest.mark.icarus, *slow])
 
 
-@pytest.mark.parametrize(("sim", "case"), runs())
+@pytest.mark.parametrize(("sim", "case"), list(runs()))
 def test_engines(sim, case):
     build = build_dut(Config.preset("tiny"), sim)
     run(build, "tests.rtl.accel_engine_cases:engine_case", preset="tiny",

@@ -12,7 +12,7 @@ from hdl.accel.dma.master import MemoryMaster
 from hdl.accel.dma.walker import ListWalker
 from hdl.accel.streams import Place, Segment
 from hdl.axi import AXI4, StreamUser
-from pymodel.memory import SparseMemory
+from pymodel.memory import BusError, SparseMemory
 from spec.qm import SGE, SGL
 from spec.sec import ErrorType
 from tests.hdl.accel.axi_memory import AxiMemory
@@ -118,6 +118,14 @@ def test_chains(seed):
     assert all(access.ssid == 9 for access in bus.log)
 
 
+def test_skipping_ends_with_an_entry():
+    memory = SparseMemory(0, 1 << 20)
+    write_lists(memory, [[(0x9000, 10), (0xA000, 10)], [(0xB000, 10)]])
+    for skip, first in ((9, (0x9009, 1)), (10, (0xA000, 3)), (20, (0xB000, 3))):
+        segments, failure, _ = walk(memory, 3, skip)
+        assert (segments[0], failure) == (first, None)
+
+
 def test_flat():
     segments, failure, bus = walk(SparseMemory(0, 1 << 16), 77, 5, place=PLACE | {"scattered": 0})
     assert (segments, failure, bus.log) == ([(LIST + 5, 77)], None, [])
@@ -140,8 +148,8 @@ GOOD = (0x9000, 16)
 @pytest.mark.parametrize(("lists", "address", "given"), [
     ([[GOOD]], LIST, 1),                       # ends early
     ([[GOOD], []], LIST, 1),                   # nothing in the second
-    ([[GOOD, (0, 16)]], LIST, 1),
-    ([[GOOD, (0x9000, 0)]], LIST, 1),
+    ([[GOOD, (0, 16), (0x9000, 100)]], LIST, 1),
+    ([[GOOD, (0x9000, 0), (0x9000, 100)]], LIST, 1),
     ([[GOOD]], LIST + 32, 0), ([[GOOD]], 0, 0),
 ])
 def test_malformed(lists, address, given):
@@ -152,14 +160,23 @@ def test_malformed(lists, address, given):
     assert segments == [GOOD] * given
 
 
-@pytest.mark.parametrize(("at", "entries", "given"), [
-    (0x1FC0, 0, 0), (0x1F80, 3, 2), (0x2000, 0, 0)])
-def test_unreadable(at, entries, given):
+class BadBeat(SparseMemory):
+    """16 bytes of it cannot be read."""
+
+    bad = 0
+
+    def read(self, address, size):
+        if address == self.bad:
+            raise BusError(address)
+        return super().read(address, size)
+
+
+@pytest.mark.parametrize(("offset", "given"), [(0, 0), (64, 0), (80, 0), (128, 2), (144, 2)])
+def test_unreadable(offset, given):
     """The address is that of the beat; what came before is given."""
-    memory = SparseMemory(0, 1 << 20)
-    memory.write(at, SGL.make(entry_sum_in_sgl=3).to_bytes()
-                 + SGE.make(buffer=GOOD[0], length=GOOD[1]).to_bytes() * 3)
-    memory.poisoned = {2}
-    segments, failure, _ = walk(memory, 48, place=PLACE | {"addr": at})
-    assert failure == (ErrorType.SGL_READ, 0x2000)
+    memory = BadBeat(0, 1 << 20)
+    write_lists(memory, [[GOOD] * 3])
+    memory.bad = LIST + offset
+    segments, failure, _ = walk(memory, 48)
+    assert failure == (ErrorType.SGL_READ, LIST + offset)
     assert segments == [GOOD] * given
