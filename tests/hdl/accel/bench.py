@@ -53,8 +53,8 @@ class RtlBus:
 class Bench:
     """`tests.accel.cases.Bench` on the RTL."""
 
-    def __init__(self, *, depth: int = 8, **timing: Any):
-        config = Config.preset("tiny")
+    def __init__(self, *, depth: int = 8, lanes: int = 2, **timing: Any):
+        config = Config.preset("tiny").with_(lanes=lanes)
         self.queues, self.sid = config.queues, config.accel_sid
         self.dut = Accelerator(config)
         self.memory = SparseMemory(0, 1 << 22)
