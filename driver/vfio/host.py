@@ -11,9 +11,11 @@ from driver.vfio.container import Container
 from driver.vfio.kernel import Kernel
 from driver.vfio.mdev import MdevType, Parent
 from driver.vfio.sysfs import Sysfs
+from driver.vfio.uacce import Uacce
 
 DRIVER = "substream"
 SEC = MdevType("sec", "one queue of the accelerator")
+UACCE, ALGORITHMS = "hisi_sec2-0", "cipher"
 LOG2_PASIDS = 6
 
 
@@ -26,6 +28,8 @@ class Host:
         The layers, from the bottom.
     parent, sysfs
         The mediated devices, and the administrator's view of them.
+    uacce
+        The same queues as a character device, for processes that share their addresses.
     """
 
     def __init__(self, bus: Bus, smmu: SmmuDriver, stream: Stream, qm: QmDriver,
@@ -34,6 +38,7 @@ class Host:
         self.iommu = qm.iommu
         self.parent = Parent(qm, DRIVER, (SEC,), kernel)
         self.sysfs = Sysfs(self.parent)
+        self.uacce = Uacce(qm, UACCE, ALGORITHMS)
 
     @classmethod
     async def start(cls, bus: Bus, sid: int, *, log2_pasids: int = LOG2_PASIDS,
@@ -53,5 +58,7 @@ class Host:
         """Let at most `cycles` pass until a job is done, then do what is due on interrupts:
         completions to their owners, faults to their handlers."""
         await self.bus.interrupt("eq", cycles)
-        await self.parent.service()
+        done = await self.qm.service()
+        self.parent.completed(done)
+        self.uacce.completed(done)
         await self.iommu.faults.service()

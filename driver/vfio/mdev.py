@@ -209,9 +209,13 @@ class Parent:
 
     async def service(self) -> None:
         """Pass completions on to the owners: call it on the "eq" interrupt."""
+        self.completed(await self._qm.service())
+
+    def completed(self, queues: list[int]) -> None:
+        """Jobs of these queues are done."""
         owners = {device.queue.number: device for device in self.devices.values()
                   if device.queue is not None}
-        for number in await self._qm.service():
+        for number in queues:
             if number in owners:
                 owners[number].completed()
 

@@ -86,9 +86,12 @@ class Uacce:
 
     async def service(self) -> None:
         """Wake whoever polls: call it on the "eq" interrupt."""
-        ready = set(await self.qm.service())
+        self.completed(await self.qm.service())
+
+    def completed(self, queues: list[int]) -> None:
+        """Jobs of these queues are done."""
         for file in self.files:
-            if file.number in ready:
+            if file.number in queues:
                 file.wake()
 
     @property

@@ -7,11 +7,13 @@ import pytest
 
 from driver.accel.queue import QueueFull
 from driver.iommu.mm import Mm
+from driver.iommu.process import Process
 from driver.model_bus import ModelBus
 from driver.run import run
 from driver.vfio.host import Host
 from driver.wd.queue import copy_job
 from driver.wd.request import Capability, MdevProvider, request
+from driver.wd.uacce import UacceProvider
 from spec.impl import PRESETS
 from spec.sec import ErrorType
 from tests.driver.rig import fails
@@ -121,3 +123,44 @@ def test_a_program_sees_no_pasid(host):
     for thing in (queue, memory, queue._info):
         assert not [name for name in dir(thing) if "pasid" in name.lower()]
     run(queue.release())
+
+
+SVA = Capability(shared_addresses=True)
+
+
+def test_shared_addresses(host):
+    """The program's own memory, reserved or not, in two queues of one process."""
+    process = Process(host.iommu)
+    providers = [MdevProvider(host), UacceProvider(host, process)]
+    queues = [run(request(providers, SVA)) for _ in range(2)]
+    memory = run(queues[0].reserve(SIZE))
+    own = process.mmap(SIZE)
+    process.write(own, b"the program's own")
+    for n, queue in enumerate(queues):
+        run(queue.share(memory))
+        done = run(queue.run(copy_job(own, memory.address + 64 * n, 17)))
+        assert done.error is ErrorType.OK
+        assert memory.read(64 * n, 17) == b"the program's own"
+    stranger = Process(host.iommu)
+    other = run(request([UacceProvider(host, stranger)], SVA))
+    with fails(errno.EINVAL):
+        run(other.share(memory))
+    run(queues[0].free(memory))
+    assert run(queues[1].run(copy_job(own, memory.address, 4))).error is ErrorType.DATA_WRITE
+    with fails(errno.EOPNOTSUPP):
+        run(other.reset())
+    for queue in (*queues, other):
+        run(queue.release())
+    assert not host.qm.queues
+
+
+def test_queue_of_a_process_that_ends(host):
+    process = Process(host.iommu)
+    queue = run(request([UacceProvider(host, process)], SVA))
+    memory = run(queue.reserve(SIZE))
+    run(queue.copy(memory.address, memory.address + 64, 64))
+    run(process.exit())
+    with fails(errno.EIO):
+        run(queue.receive())
+    run(queue.release())
+    assert not host.qm.queues
