@@ -1,0 +1,1 @@
+"""Short scripts to copy from; each runs in `tests/examples`."""
