@@ -53,7 +53,9 @@ class Config:
         Different AXI ids per TBU and direction that can be in flight.
     write_blocks
         Blocks of 16 beats in each TBU for the data of writes that others pass. While they are in
-        use, and for bursts that need more, writes wait for the one before.
+        use, and for bursts that need more, writes wait for the one before. The accelerator has up
+        to 8 bursts of a block under way for each lane: that many for all lanes but one keep a
+        queue that stalls from delaying another.
     walks
         Translations in progress in the TCU.
     memory_reads

@@ -17,7 +17,7 @@ from spec.events import F_TRANSLATION, TRANSLATION_FAULTS
 from spec.registers import CR0
 from spec.vmsa import shift
 from tb.env import Env
-from tb.machine import Machine
+from tb.machine import Machine, register_state
 from tb.random_world import World
 from tb.recorded import Recorder
 
@@ -27,8 +27,8 @@ RETRIES = 4        # of one transaction
 Key = tuple[int, int | None, int, bool]  # StreamID, SubstreamID, address, write
 
 # Answers.
-RETRY, ABORT, RAZWI, TERM = "retry", "abort", "razwi", "term"
-_ENDINGS = {ABORT: Ending.ABORT, TERM: Ending.ABORT, RAZWI: Ending.RAZWI}
+RETRY, ABORT, RAZWI, TERM, OFF = "retry", "abort", "razwi", "term", "off"
+_ENDINGS = {RAZWI: Ending.RAZWI}  # the others: abort
 
 
 def key_of(txn: Transaction) -> Key:
@@ -67,7 +67,8 @@ class Attempt:
 
 
 class StallSoftware:
-    """Reads the Event queue, which it now and then disables, and answers what stalls.
+    """Reads the Event queue, which it now and then disables, and answers what stalls; also by
+    disabling the SMMU for a while, for which GBPA has to say abort.
 
     Members
     -------
@@ -79,15 +80,17 @@ class StallSoftware:
         Other records than those of stalls may be missing, since the user last cleared it.
     """
 
-    def __init__(self, env: Env, machine: Machine, recorder: Recorder, world: World) -> None:
+    def __init__(self, env: Env, machine: Machine, recorder: Recorder, checker: Checker,
+                 world: World) -> None:
         self._env, self._machine, self._recorder, self._world = env, machine, recorder, world
+        self._checker = checker
         self._rng = env.rng
         self._eager = self._rng.choice((0.0, 0.2, 0.7))  # chance of an answer at each look
         self._off = self._rng.choice((0.0, 0.0, 0.1))    # chance that the queue is disabled
         self._live: dict[int, Attempt] = {}
         self._attempts: dict[Key, list[Attempt]] = defaultdict(list)
         self._keys: dict[int, Key] = {}                  # of the live ones
-        self._terms: list[tuple[int, int]] = []          # (StreamID, time) of STALL_TERMs
+        self._terms: list[tuple[int, int]] = []          # (StreamID, time) of ended stalls
         self._looked, self._on = env.cycles, True
         self.records: list[bytes] = []
         self.counts: dict[str, int] = defaultdict(int)
@@ -107,6 +110,8 @@ class StallSoftware:
             late = idle > PATIENCE
             if late and not self._on:
                 await self._switch(True)
+            if self._live and late and rng.random() < 0.1:
+                await self._restart()
             for stag in list(self._live):
                 if stag in self._live and (late or rng.random() < self._eager):
                     await self._answer(stag, last=late and rng.random() < 0.5)
@@ -122,6 +127,21 @@ class StallSoftware:
         self._on = on
         self.lossy = True
         await self._machine.enable(CR0.pack(SMMUEN=1, CMDQEN=1, EVENTQEN=on))
+
+    async def _restart(self) -> None:
+        """Disable the SMMU, which ends everything that stalls, and enable it again."""
+        for value in (0, 1):
+            since = self._env.cycles
+            await self._machine.enable(CR0.pack(SMMUEN=value, CMDQEN=1, EVENTQEN=1))
+            self._checker.on_state(await register_state(self._env), since, self._env.cycles)
+            await self.look()
+            if not value:
+                self.counts[OFF] += len(self._live)
+                for attempt in self._live.values():
+                    attempt.answer, attempt.answered = OFF, self._env.cycles
+                self._live.clear()
+                self._terms += [(stream.sid, self._env.cycles) for stream in self._world.streams]
+            await self._env.wait_cycles(self._rng.randrange(200))
 
     async def look(self) -> int:
         """Take new records out of the queue; how many stall."""
@@ -196,7 +216,7 @@ class StallSoftware:
         for stag, attempt in self._live.items():
             attempt.unsure |= attempt.sid == sid and stag not in known
 
-    def unfold(self, observations: Iterable[Observation], checker: Checker) -> list[Observation]:
+    def unfold(self, observations: Iterable[Observation]) -> list[Observation]:
         """Observations of transactions that have ended, as one for each attempt; those that
         software ended have to have ended as it asked. Forgets their attempts."""
         faults = [record for data in self.records if (record := _fault(data)) is not None]
@@ -217,18 +237,18 @@ class StallSoftware:
                 assert seen.ending is want, f"{answer}, but {seen}"
                 continue
             final = replace(seen, issued=issued, completed=max(issued, seen.completed))
-            if not self._terminated(final, plain, checker):
+            if not self._terminated(final, plain):
                 out.append(final)
         assert not self._attempts, f"stalls of nobody: {self._attempts}"
         self._terms.clear()
         return out
 
-    def _terminated(self, seen: Observation, plain: set[Key], checker: Checker) -> bool:
-        """Whether STALL_TERM ended it before there was a record."""
+    def _terminated(self, seen: Observation, plain: set[Key]) -> bool:
+        """Whether STALL_TERM or SMMUEN ended it before there was a record."""
         if seen.ending is not Ending.ABORT or key_of(seen.txn) in plain or not any(
                 sid == seen.txn.sid and time >= seen.issued for sid, time in self._terms):
             return False
-        allowed = checker.allowed(seen.txn, seen.issued, seen.decided, seen.completed)
+        allowed = self._checker.allowed(seen.txn, seen.issued, seen.decided, seen.completed)
         return any(outcome.ending is Ending.STALLED for outcome in allowed)
 
 

@@ -26,6 +26,7 @@ from spec.commands import (
     Command,
 )
 from spec.events import EVENTS
+from spec.registers import GBPA
 from spec.stream_table import SteConfig
 from tb.cases.concurrent import _harmless as harmless
 from tb.cases.random_translation import poison, request, untouched, weather
@@ -59,10 +60,10 @@ async def stalls(env: Env) -> dict[str, Any]:
     let_stall(world)
     poison(env, world)
     weather(env)
-    await machine.start(world.registers(), world.pages)
+    await machine.start([*world.registers(), (GBPA, GBPA.pack(Update=1, ABORT=1))], world.pages)
     checker = Checker(machine.impl, env.mem, await register_state(env))
     recorder = Recorder(env, machine, checker, memory, env.params.get("skip"))
-    software = StallSoftware(env, machine, recorder, world)
+    software = StallSoftware(env, machine, recorder, checker, world)
     seen: list[Observation] = []
     events: Counter[str] = Counter()
     ends: Counter[str] = Counter()
@@ -82,7 +83,7 @@ async def stalls(env: Env) -> dict[str, Any]:
             observations += observe(batch, answers, trace.take(), port.log())
             port.clear_log()
         ends.update(observation.ending.value for observation in observations)
-        attempts = software.unfold(observations, checker)
+        attempts = software.unfold(observations)
         checker.judge(attempts, software.records, lossy=software.lossy).verify()
         checker.prune(env.cycles)
         seen += attempts

@@ -7,7 +7,7 @@ from hdl.config import Config
 from hdl.gen import verilog
 from sim.build import build
 from sim.dut import build_dut
-from sim.regress import CASE
+from sim.regress import CASE, CASES
 from sim.runner import run
 from spec.stream_table import STE
 from tests.rtl.simulators import VERILATOR
@@ -65,3 +65,16 @@ def test_a_cache_that_no_invalidation_reaches(drops, never, sim, monkeypatch):
     """The CD cache, or the caches of stage 1, keep what they have."""
     monkeypatch.setattr(drops, never)
     assert "disagreements with the model" in caught(mutant(sim))
+
+
+@pytest.mark.parametrize("sim", [VERILATOR])
+def test_stall_commands_for_every_stream(sim, monkeypatch):
+    """RESUME and STALL_TERM do not look at their StreamID."""
+    monkeypatch.setattr("hdl.tcu.stalls.tags.of_stream", lambda command, sid: Const(1))
+    built = build(verilog(Config.preset("tiny-stall"))[0], sim, optimize="-O0")
+    monkeypatch.undo()
+    for seed in SEEDS:
+        result = run(built, CASES["stalls"], seed=seed, preset="tiny-stall")
+        if not result.ok:
+            return
+    pytest.fail("no seed noticed")

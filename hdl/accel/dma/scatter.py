@@ -21,7 +21,7 @@ from spec.sec import ErrorType
 
 BUFFER_BEATS = 64    # bursts wait here until all their beats are there
 BURSTS = 16
-UNDER_WAY = 32       # bursts begun and not answered
+UNDER_WAY = 8        # bursts begun and not answered; if they stall, the TBU has to keep them all
 
 
 class Scatter(wiring.Component):

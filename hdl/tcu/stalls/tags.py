@@ -113,9 +113,14 @@ class StallTags(wiring.Component):
         sids = [Signal(SID_BITS, name=f"sid{i}") for i in range(n)]
         mine, named = Signal(n), Signal(n)
         for i in range(n):
-            m.d.comb += mine[i].eq(sids[i] == command.sid)
+            m.d.comb += mine[i].eq(of_stream(command, sids[i]))
             with m.If(self.take & (self.take_stag == i)):
                 m.d.sync += sids[i].eq(self.who.sid)
         m.d.comb += named.eq(Mux(command.action == StallAction.TERM, used,
                                  visible & decode(command.stag, n)) & mine)
         m.d.comb += marked.eq(Mux(self.close, used, Mux(self.mark, named, 0)))
+
+
+def of_stream(command, sid):
+    """Whether a stall command is about stalls of the stream."""
+    return command.sid == sid
