@@ -48,7 +48,8 @@ class Config:
     utlb_entries
         Micro TLB entries of each TBU.
     tbu_slots
-        Transactions per TBU and direction that can wait for their translation.
+        Transactions per TBU and direction that can wait for their translation, or for software if
+        they stall. While all wait, nothing that needs a slot is taken.
     tbu_threads
         Different AXI ids per TBU and direction that can be in flight.
     write_blocks

@@ -13,7 +13,7 @@ from tb.samplers import TraceEntry
 from tb.scoreboard import ABORT, RAZWI, TRANSLATED, transaction
 
 _ENDINGS = {(TRANSLATED, 0): Ending.TRANSLATED, (TRANSLATED, 1): Ending.BYPASS,
-            (ABORT, 0): Ending.ABORT, (RAZWI, 0): Ending.RAZWI}
+            (ABORT, 0): Ending.ABORT, (ABORT, 1): Ending.ABORT, (RAZWI, 0): Ending.RAZWI}
 
 
 def observe(batch: Sequence[Request], responses: Sequence[Response], trace: Iterable[TraceEntry],

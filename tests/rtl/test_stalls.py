@@ -6,6 +6,7 @@ from hdl.config import Config
 from sim.dut import build_dut
 from sim.regress import CASES
 from sim.runner import run
+from sim.scenarios.command import CASE as SCENARIOS
 from tests.rtl.simulators import ICARUS, VERILATOR
 
 PRESET, CASE = "tiny-stall", CASES["stalls"]
@@ -21,6 +22,16 @@ def verilator():
 def test_every_attempt_is_possible_and_every_answer_heard(seed, sim, verilator):
     value = run(verilator, CASE, seed=seed, preset=PRESET).check().value
     assert value["transactions"] == 120
+
+
+@pytest.mark.parametrize("sim", [VERILATOR])
+def test_demand_paging(sim, verilator):
+    """A job whose pages are not mapped: stall, map, RESUME; and one that nobody helps."""
+    config = Config.preset(PRESET)
+    rows = run(verilator, SCENARIOS, preset=PRESET, params={
+        "numbers": [9], "sid": config.accel_sid, "queues": config.queues}).check().value
+    assert [row["error"] for row in rows] == [""]
+    assert rows[0]["counts"]["stalls"] == 3
 
 
 @pytest.mark.parametrize("sim", [VERILATOR])
