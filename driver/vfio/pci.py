@@ -13,21 +13,17 @@ from driver.iommu.faults import Fault
 from driver.vfio.container import Group
 from driver.vfio.device import Device, Region, irqs
 from driver.vfio.packed import fail
-from driver.vfio.pci_config import SEC, ConfigSpace, Identity
-from driver.vfio.pci_uapi import CONFIG_SIZE, PciIrq, PciRegion
+from driver.vfio.pci_config import ConfigSpace
+from driver.vfio.pci_uapi import PciIrq, PciRegion
 from driver.vfio.uapi import DeviceFlag, IrqFlag, RegionFlag
 from spec.qm import (
     ABNORMAL_IRQ_CAP,
-    AEQ_INT_MASK,
     AEQ_IRQ_CAP,
     BAR2_SIZE,
+    CONFIG_SIZE,
     DOORBELL_PAGE,
-    EQ_INT_MASK,
     EQ_IRQ_CAP,
-    MASTER_GLOBAL_CTRL,
-    MEM_INIT_DONE,
-    MEM_START_INIT,
-    TRANS_RETURN,
+    PCIE_DEVCTL,
     VECTOR_NUM_CAP,
 )
 from spec.registers import SMMU
@@ -80,15 +76,14 @@ class PciFunction(Device):
     needs_domain = False
 
     def __init__(self, bus: Bus, name: str, group: int, bars: Mapping[int, Bar],
-                 wires: Mapping[int, str], stream: Stream | None = None,
-                 identity: Identity = SEC) -> None:
+                 wires: Mapping[int, str], stream: Stream | None = None) -> None:
         self.name = name
         self.group = Group(group, self)
         self._bus, self._bars, self._wires, self._stream = bus, bars, wires, stream
         self.protected = stream is not None
         self.pasid_limit = stream.pasid_limit if stream else 0
         messages = 1 << max(wires).bit_length() if wires else 0
-        self.config = ConfigSpace(identity, {n: bar.size for n, bar in bars.items()}, messages,
+        self.config = ConfigSpace({n: bar.size for n, bar in bars.items()}, messages,
                                   max(0, self.pasid_limit.bit_length() - 1))
         self.regions = [Region(0, RegionFlag(0)) for _ in PciRegion]
         for number, bar in bars.items():
@@ -195,21 +190,10 @@ class PciFunction(Device):
 
 
 async def reset_accelerator(bus: Bus) -> None:
-    """Stop the bus master, forget all contexts, mask all interrupts (qm.md 4.9)."""
-    accel = Window.ACCEL
-    await bus.write(accel, MASTER_GLOBAL_CTRL.OFFSET, 1)
+    """Function level reset; nothing of the function is in flight any more (qm.md 4.8)."""
+    await bus.write(Window.CONFIG, PCIE_DEVCTL.OFFSET, PCIE_DEVCTL.FLR.mask)
 
     async def idle() -> bool:
-        returned = TRANS_RETURN(await bus.read(accel, TRANS_RETURN.OFFSET))
-        return bool(returned.READS and returned.WRITES)
+        return not PCIE_DEVCTL(await bus.read(Window.CONFIG, PCIE_DEVCTL.OFFSET)).PENDING
 
     await bus.poll(idle, "all transactions to return")
-    await bus.write(accel, EQ_INT_MASK.OFFSET, 1)
-    await bus.write(accel, AEQ_INT_MASK.OFFSET, 1)
-    await bus.write(accel, MEM_START_INIT.OFFSET, MEM_START_INIT.pack(START=1))
-
-    async def clear() -> bool:
-        return bool(MEM_INIT_DONE(await bus.read(accel, MEM_INIT_DONE.OFFSET)).DONE)
-
-    await bus.poll(clear, "the internal memories")
-    await bus.write(accel, MASTER_GLOBAL_CTRL.OFFSET, 0)

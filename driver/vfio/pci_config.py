@@ -1,26 +1,25 @@
-"""A PCI configuration space: header, PCI Express with FLR, MSI, PASID (qm.md 1.1 and 1.3)."""
+"""The configuration space that the owner of a function sees: the device's own words, kept apart
+from it, because the host has the device's BARs and messages (qm.md 1.1 to 1.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from driver.vfio import pci_uapi as p
-from driver.vfio.pci_uapi import Config
-from spec.qm import REVISION
+from spec.fields import Register
+from spec.qm import (
+    CONFIG_SIZE,
+    CONFIG_WORDS,
+    MSI_CONTROL,
+    PASID_CAP,
+    PASID_CONTROL,
+    PCI_BAR2,
+    PCI_BAR5,
+    PCIE_DEVCTL,
+    ConfigWord,
+)
 
-
-@dataclass(frozen=True)
-class Identity:
-    """What the header says."""
-
-    vendor: int
-    device: int
-    revision: int
-    code: int  # class
-
-
-SEC = Identity(vendor=0x19E5, device=0xA255, revision=REVISION, code=0x10_0000)  # qm.md 1.1
+BAR_WORDS = range(PCI_BAR2.OFFSET - 2 * PCI_BAR2.size(), PCI_BAR5.OFFSET + PCI_BAR5.size())
+WORD = ConfigWord.size()
 
 
 class ConfigSpace:
@@ -31,27 +30,19 @@ class ConfigSpace:
     bars
         Sizes by BAR number; 64-bit memory, each takes two.
     messages
-        MSI messages: a power of two, 0 for none.
+        MSI messages: a power of two.
     pasid_bits
-        Width of the PASIDs that the function sends; 0 for none.
+        Width of the PASIDs that the function sends; 0: no such capability.
     """
 
-    def __init__(self, identity: Identity, bars: Mapping[int, int], messages: int,
-                 pasid_bits: int) -> None:
-        self._data, self._mask = bytearray(p.CONFIG_SIZE), bytearray(p.CONFIG_SIZE)
-        self._put(Config.VENDOR, identity.vendor, 2)
-        self._put(Config.DEVICE, identity.device, 2)
-        self._put(Config.STATUS, p.STATUS_CAPABILITIES, 2)
-        self._put(Config.COMMAND, 0, 2, p.COMMAND_BITS)
-        self._put(Config.REVISION, identity.revision, 1)
-        self._put(Config.CLASS, identity.code, 3)
+    def __init__(self, bars: Mapping[int, int], messages: int, pasid_bits: int) -> None:
+        self._data, self._mask = bytearray(CONFIG_SIZE), bytearray(CONFIG_SIZE)
+        for word in CONFIG_WORDS:
+            if word.OFFSET not in BAR_WORDS:
+                self._put(word.OFFSET, self._value(word, messages, pasid_bits), WORD,
+                          word.WRITABLE)
         for number, size in bars.items():
-            self._put(Config.BARS + 4 * number, p.BAR_64BIT, 8, (1 << 64) - size)
-        self._flr = self._capabilities(messages)
-        if pasid_bits:
-            self._put(Config.EXTENDED, p.PASID | 1 << 16, 4)
-            self._put(Config.EXTENDED + p.PASID_CAP, pasid_bits << p.PASID_WIDTH_SHIFT, 2)
-            self._put(Config.EXTENDED + p.PASID_CONTROL, 0, 2, 1)
+            self._put(BAR_WORDS.start + WORD * number, PCI_BAR2.RESET, 2 * WORD, (1 << 64) - size)
         self._initial = bytes(self._data)
 
     def read(self, offset: int, size: int) -> bytes:
@@ -64,30 +55,22 @@ class ConfigSpace:
         for at, byte in enumerate(data, offset):
             keep = self._data[at] & ~self._mask[at]
             self._data[at] = keep | byte & self._mask[at]
-            asked |= at == self._flr + 1 and bool(byte << 8 & p.DEVCTL_FLR)
+            word = byte << 8 * (at - PCIE_DEVCTL.OFFSET) if at >= PCIE_DEVCTL.OFFSET else 0
+            asked |= at < PCIE_DEVCTL.OFFSET + WORD and bool(PCIE_DEVCTL.FLR.get(word))
         return asked
 
     def reset(self) -> None:
         """As after power-on."""
         self._data[:] = self._initial
 
-    def _capabilities(self, messages: int) -> int:
-        """PCI Express, then MSI; where the device control register lies."""
-        at = self._data[Config.CAPABILITIES] = 0x40
-        self._put(at, p.PCIE | (at + p.PCIE_BYTES) * bool(messages) << 8 | p.PCIE_ENDPOINT << 16, 4)
-        self._put(at + p.PCIE_DEVCAP, p.DEVCAP_FLR, 4)
-        self._put(at + p.PCIE_DEVCTL, 0, 2, p.DEVCTL_BITS)
-        if messages:
-            msi = at + p.PCIE_BYTES
-            asked = messages.bit_length() - 1 << p.MSI_LOG2_ASKED_SHIFT
-            self._put(msi, p.MSI, 2)
-            self._put(msi + p.MSI_CONTROL, p.MSI_64BIT | p.MSI_MASKING | asked, 2,
-                      p.MSI_ENABLE | p.MSI_LOG2_GIVEN)
-            self._put(msi + p.MSI_ADDRESS, 0, 8, (1 << 64) - 4)
-            self._put(msi + p.MSI_DATA, 0, 2, 0xFFFF)
-            self._put(msi + p.MSI_MASK, 0, 4, (1 << messages) - 1)
-        return at + p.PCIE_DEVCTL
+    @staticmethod
+    def _value(word: type[Register], messages: int, pasid_bits: int) -> int:
+        if word is MSI_CONTROL:
+            return MSI_CONTROL.ASKED.replace(word.RESET, messages.bit_length() - 1)
+        if word is PASID_CONTROL:
+            return PASID_CONTROL.WIDTH.replace(word.RESET, pasid_bits)
+        return 0 if word is PASID_CAP and not pasid_bits else word.RESET
 
-    def _put(self, offset: int, value: int, size: int, mask: int = 0) -> None:
+    def _put(self, offset: int, value: int, size: int, mask: int) -> None:
         self._data[offset:offset + size] = value.to_bytes(size, "little")
         self._mask[offset:offset + size] = mask.to_bytes(size, "little")

@@ -15,7 +15,7 @@ from spec.impl import PRESETS
 from tests.driver.rig import fails
 from tests.driver.stories import PASIDS
 from tests.driver.test_cdev import Program
-from tests.driver.test_function import attach, close, fault_queue, make
+from tests.driver.test_whole_function import attach, close, fault_queue, make
 
 E = errno
 
