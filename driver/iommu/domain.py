@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from driver.iommu.asids import NO_ASID, AsidPool
 from driver.iommu.faults import Fault, FaultService
 from driver.iommu.ids import IdAllocator
-from driver.iommu.pagetable import BITS, GRANULE, PageTable, Prot
+from driver.iommu.pagetable import BITS, GRANULE, PageTable
+from driver.iommu.space import AddressSpace
+from driver.iommu.stage2 import StageTwo
 from driver.smmu.cdtab import ContextTable
 from driver.smmu.device import SmmuDriver
-from driver.smmu.range import steps
+from driver.smmu.range import Step
 from spec.codes import Shareability, TG0Code, WalkCacheability
-from spec.commands import TLBI_NH_ASID, TLBI_NH_VA, Command
+from spec.commands import STALL_TERM, TLBI_NH_ASID, TLBI_NH_VA, Command
 from spec.context import CD
 from spec.registers import StallModel
-from spec.stream_table import SteS1Fmt
+from spec.stream_table import STE, SteS1Fmt
 from spec.vmsa import Mair
-
-IN_PLACE = 2  # BBML from which a block may become a table without being invalid in between
-MANY = 64  # commands above which the whole address space is invalidated instead
 
 TG0 = {12: TG0Code.G4K, 14: TG0Code.G16K, 16: TG0Code.G64K}
 
@@ -45,6 +43,7 @@ class Iommu:
     def __init__(self, smmu: SmmuDriver) -> None:
         self.smmu = smmu
         self.asids = AsidPool(smmu.cmdq, smmu.impl.asid_bits)
+        self.vmids = IdAllocator("VMID", 1, 1 << smmu.impl.vmid_bits)
         self.streams: dict[int, Stream] = {}
         self.faults = FaultService(self)
 
@@ -56,7 +55,7 @@ class Iommu:
         return Domain(self, granule, handler, sink)
 
 
-class Domain:
+class Domain(AddressSpace):
     """An address space. Its owner needs no PASID to use it; attaching one is a `Stream`'s job.
 
     Members
@@ -73,6 +72,8 @@ class Domain:
                  sink: Sink | None) -> None:
         if granule not in iommu.smmu.impl.granules:
             raise ValueError(f"no granule of 2^{granule} bytes")
+        super().__init__(iommu.smmu,
+                         PageTable(iommu.smmu.bus, granule, iommu.smmu.impl.oas_bits))
         self._iommu = iommu
         self.asid = NO_ASID
         self.handler, self.sink = handler, sink
@@ -81,42 +82,12 @@ class Domain:
         self.stalls = self._must_stall or handler is not None or sink is not None
         if self.stalls and model == StallModel.TERMINATE:
             raise ValueError("faults cannot be handled: this SMMU does not stall")
-        self.table = PageTable(iommu.smmu.bus, granule, iommu.smmu.impl.oas_bits)
         self._places: list[tuple[Stream, int]] = []
 
     @property
     def attached(self) -> int:
         """Under how many PASIDs it is reached."""
         return len(self._places)
-
-    def map(self, iova: int, pa: int, size: int, prot: Prot) -> None:
-        """Make [iova, +size) reach [pa, ...). A new mapping needs no invalidation: invalid
-        descriptors are never cached (reference 4.3)."""
-        self.table.map(iova, pa, size, prot)
-
-    def map_pages(self, iova: int, pages: Sequence[int], prot: Prot) -> None:
-        """Make the pages from `iova` on reach `pages`, wherever they are."""
-        self.table.map_pages(iova, pages, prot)
-
-    async def unmap(self, iova: int, size: int) -> None:
-        """Remove a mapping or a part of it; returns when no transaction uses it any more.
-
-        A block that goes only in part is split first. Without BBML 2 the rest of it faults for a
-        moment (reference 4.6).
-        """
-        split = False
-        while blocks := self.table.straddlers(iova, size):
-            split = True
-            for block in blocks:
-                await self._split(block)
-        leaves, tables = self.table.unmap(iova, size)
-        # What was split may be cached as the block that it was; with tables all levels must go.
-        if tables or split:
-            await self._invalidate(iova, size, leaf=not tables, level=None)
-        else:
-            for run in leaves:
-                await self._invalidate(run.iova, run.size, leaf=True, level=run.level)
-        self.table.release(tables)
 
     def descriptor(self) -> CD:
         """The context descriptor of this address space; without an ASID one that faults."""
@@ -149,7 +120,7 @@ class Domain:
         """`stream` does not reach it under `pasid` any more; drop what it cached."""
         self._places.remove((stream, pasid))
         if self._places:
-            await self._invalidate_all()
+            await self.drop_all()
         else:
             await self._iommu.asids.give_back(self)
 
@@ -159,30 +130,19 @@ class Domain:
             raise ValueError("the domain is still attached")
         self.table.destroy()
 
-    async def _split(self, block: int) -> None:
-        """The unmap that follows invalidates inside the block, which drops it from the TLBs."""
-        level, raw = self.table.peek(block)
-        if self._iommu.smmu.impl.BBML < IN_PLACE:
-            self.table.clear(block)
-            await self._invalidate(block, self.table.page, leaf=True, level=None)
-        self.table.split(block, level, raw)
+    @property
+    def cached(self) -> bool:
+        return self.asid != NO_ASID
 
-    async def _invalidate(self, iova: int, size: int, *, leaf: bool, level: int | None) -> None:
-        """Drop what was cached of a range: last-level entries of one level, or of all levels."""
-        impl, granule = self._iommu.smmu.impl, self.table.granule
-        if self.asid == NO_ASID:
-            return
-        commands = list(itertools.islice(steps(impl, iova, size, granule, level), MANY + 1))
-        if len(commands) > MANY:
-            await self._invalidate_all()
-            return
-        await self._iommu.smmu.cmdq.issue(*(
-            TLBI_NH_VA.make(ASID=self.asid, VA=step.address, Leaf=leaf, **step.fields)
-            for step in commands))
+    def drop(self, step: Step, leaf: bool) -> Command:
+        return TLBI_NH_VA.make(ASID=self.asid, VA=step.address, Leaf=leaf, **step.fields)
 
-    async def _invalidate_all(self) -> None:
-        if self.asid != NO_ASID:
-            await self._iommu.smmu.cmdq.issue(self.flush())
+    async def dropped(self) -> None:
+        pass
+
+    async def drop_all(self) -> None:
+        if self.cached:
+            await self._smmu.cmdq.issue(self.flush())
 
 
 class Stream:
@@ -192,6 +152,7 @@ class Stream:
         self.iommu, self.sid, self._table = iommu, sid, table
         self._pasids = IdAllocator("PASID", 1, 1 << table.log2size)
         self._domains: dict[int, Domain] = {}
+        self._nested: StageTwo | None = None
         iommu.streams[sid] = self
 
     @classmethod
@@ -227,6 +188,26 @@ class Stream:
     async def write(self, pasid: int, cd: CD) -> None:
         """Make `cd` the descriptor of a PASID."""
         await self._table.write(pasid, cd)
+
+    async def nest(self, space: StageTwo, ste: STE) -> None:
+        """Let somebody else's `ste` decide, with `space` as its stage 2. Nothing may be attached;
+        transactions in between are aborted."""
+        space.users += 1
+        self._nested = space
+        await self.iommu.smmu.strtab.write(self.sid, ste)
+
+    async def unnest(self) -> None:
+        """Undo `nest`; nothing that it allowed is in flight or cached when it returns."""
+        space, self._nested = self._nested, None
+        if space is None:
+            return
+        smmu = self.iommu.smmu
+        await smmu.strtab.write(self.sid, self._table.entry())
+        if smmu.impl.stalls:
+            await smmu.cmdq.issue(STALL_TERM.make(StreamID=self.sid))
+        await space.drop_all()
+        await self.iommu.faults.forget(self.sid)
+        space.users -= 1
 
     async def silence(self, pasid: int) -> None:
         """From now on every transaction of a PASID is aborted; those that wait too."""

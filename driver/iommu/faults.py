@@ -73,6 +73,16 @@ class FaultService:
             for event in events:
                 await self._handle(event, (sid, pasid))
 
+    async def forget(self, sid: int) -> None:
+        """The stalls of a StreamID were ended all at once: nobody has to answer them."""
+        while events := await self._iommu.smmu.events():
+            for event in events:
+                values = dict(event.items())
+                if not (values.get("Stall") and values["StreamID"] == sid):
+                    await self._handle(event, None)
+        for key in [key for key in self._waiting if key[0] == sid]:
+            self._waiting.pop(key).waits = False
+
     async def answer(self, fault: Fault, retry: bool) -> None:
         """As `Fault.answer`."""
         if not fault.waits:

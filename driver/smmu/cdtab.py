@@ -7,10 +7,11 @@ from driver.bus import Bus, DriverError
 from driver.smmu.cmdq import CommandQueue
 from driver.smmu.entry import update_entry
 from driver.smmu.used import cd_used
+from spec.codes import FetchCacheability, Shareability
 from spec.commands import CFGI_CD
 from spec.context import CD, CD_BYTES, CD_LEAF_BITS, L1CD, L1CD_BYTES
 from spec.impl import Implementation
-from spec.stream_table import SteS1Fmt
+from spec.stream_table import STE, SteConfig, SteS1DSS, SteS1Fmt
 
 LINEAR_MAX = 10  # SubstreamID bits up to which a linear table is used, as in Linux
 SMALLEST = CD_BYTES  # alignment of a table
@@ -44,6 +45,14 @@ class ContextTable:
             size = L1CD_BYTES << max(0, log2size - self._leaf_bits)
         self._size = size
         self.base = bus.pages.contiguous(size, max(size, SMALLEST))
+
+    def entry(self) -> STE:
+        """The STE of a stream with this table; transactions without SubstreamID use CD 0."""
+        cached = FetchCacheability.WB_RA
+        return STE.make(
+            V=1, Config=SteConfig.S1, S1Fmt=self.fmt, S1ContextPtr=self.base,
+            S1CDMax=self.log2size, S1DSS=SteS1DSS.SSID0, S1CIR=cached, S1COR=cached,
+            S1CSH=Shareability.INNER)
 
     async def write(self, ssid: int, cd: CD) -> None:
         """Make `cd` the descriptor of `ssid`, safe at every intermediate state."""

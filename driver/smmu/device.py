@@ -9,7 +9,7 @@ from driver.smmu.errors import GlobalErrors
 from driver.smmu.evtq import EventQueue
 from driver.smmu.probe import identify
 from driver.smmu.strtab import StreamTable
-from spec.codes import FetchCacheability, Shareability, TableCacheability
+from spec.codes import Shareability, TableCacheability
 from spec.commands import CFGI_STE_RANGE, STE_RANGE_ALL, TLBI_EL2_ALL, TLBI_NSNH_ALL
 from spec.events import Event
 from spec.impl import Implementation
@@ -24,7 +24,7 @@ from spec.registers import (
     IRQ_CTRL,
     IRQ_CTRLACK,
 )
-from spec.stream_table import STE, SteConfig, SteS1DSS, SteS1Fmt
+from spec.stream_table import STE, SteConfig, SteS1Fmt
 
 CMDQ_LOG2SIZE = 8
 EVENTQ_LOG2SIZE = 7
@@ -113,10 +113,7 @@ class SmmuDriver:
         if fmt is None:
             fmt = choose_format(self.impl, log2size)
         table = ContextTable(self.bus, self.cmdq, sid, log2size, fmt)
-        cached = FetchCacheability.WB_RA
-        await self.strtab.write(sid, STE.make(
-            V=1, Config=SteConfig.S1, S1Fmt=fmt, S1ContextPtr=table.base, S1CDMax=log2size,
-            S1DSS=SteS1DSS.SSID0, S1CIR=cached, S1COR=cached, S1CSH=Shareability.INNER))
+        await self.strtab.write(sid, table.entry())
         return table
 
     async def detach(self, sid: int) -> None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from driver.iommu.domain import Domain
 from driver.iommu.faults import Fault
+from driver.iommu.stage2 import StageTwo
 from driver.vfio import uapi
 from driver.vfio.chain import answer, argsz_of, chain
 from driver.vfio.irqs import IrqIndex, Irqs
 from driver.vfio.packed import fail
 from driver.vfio.uapi import DeviceFlag, DeviceIoctl, RegionFlag
+from spec.stream_table import STE
 
 OFFSET_SHIFT = 40  # of a region's index in the offset of a device file
 
@@ -42,6 +44,8 @@ class Device(ABC):
         Whether it is behind an IOMMU.
     needs_domain
         Whether there is nothing to access before `start`.
+    sid
+        Its StreamID, if it has one of its own.
     pasid_limit
         PASIDs below it are its owner's to choose; 0: none are.
     opened
@@ -54,6 +58,7 @@ class Device(ABC):
     protected = True
     needs_domain = True
     pasid_limit = 0
+    sid: int | None = None
     opened = False
     started = False
     name: str
@@ -94,6 +99,10 @@ class Device(ABC):
     def pasid_of(self, fault: Fault) -> int | None:
         """The owner's PASID (0: none) of a transaction of this device; None: of another one."""
         return None
+
+    async def nest(self, space: StageTwo, ste: STE) -> None:
+        """Reach memory as a guest's `ste` says, with `space` as its stage 2."""
+        raise fail(errno.EINVAL, f"{self.name} has no stream of its own")
 
     async def attach_pasid(self, pasid: int, domain: Domain) -> None:
         """Let the device reach `domain` with this PASID, which nothing is attached to."""

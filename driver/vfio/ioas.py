@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass, field
 
-from driver.iommu.domain import Domain
 from driver.iommu.mm import Mm
 from driver.iommu.pagetable import BITS, Prot
+from driver.iommu.space import AddressSpace
 from driver.vfio.iommufd_uapi import IoasMap, IoasMapFlag, IoasUnmap
 from driver.vfio.packed import fail
 from driver.vfio.uapi import U64_MAX
@@ -45,17 +45,17 @@ class Ioas:
 
     mm: Mm
     page: int
-    domains: list[Domain] = field(default_factory=list)
+    domains: list[AddressSpace] = field(default_factory=list)
     areas: list[Area] = field(default_factory=list)
     users: int = 0
 
-    def show(self, domain: Domain) -> None:
+    def show(self, domain: AddressSpace) -> None:
         """Put all areas into a new page table, and keep it up to date."""
         self.domains.append(domain)
         for area in self.areas:
             domain.map_pages(area.iova, area.pages, area.prot)
 
-    async def hide(self, domain: Domain) -> None:
+    async def hide(self, domain: AddressSpace) -> None:
         """Take a page table out."""
         self.domains.remove(domain)
         for area in self.areas:

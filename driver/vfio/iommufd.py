@@ -12,13 +12,16 @@ from driver.vfio import hwpt
 from driver.vfio import iommufd_uapi as uapi
 from driver.vfio.device import Device
 from driver.vfio.fault_queue import FaultQueue
-from driver.vfio.hwpt import BoundDevice, Hwpt
+from driver.vfio.hwpt import BoundDevice, Hwpt, NestedHwpt, Table
 from driver.vfio.ioas import Access, Ioas
 from driver.vfio.iommufd_uapi import HwptFlag, IommufdIoctl
 from driver.vfio.packed import fail
+from driver.vfio.viommu import Refused, Viommu
 
-Object = Ioas | Hwpt | FaultQueue | BoundDevice
-T = TypeVar("T", Ioas, Hwpt, FaultQueue, BoundDevice)
+KNOWN = HwptFlag.NEST_PARENT | HwptFlag.FAULT | HwptFlag.PASID
+
+Object = Ioas | Hwpt | NestedHwpt | FaultQueue | Viommu | BoundDevice
+T = TypeVar("T", Ioas, Hwpt, FaultQueue, Viommu, BoundDevice)
 
 
 class Iommufd:
@@ -52,6 +55,12 @@ class Iommufd:
             self._fault_alloc(argument)
         elif number == IommufdIoctl.GET_HW_INFO:
             self._hw_info(argument)
+        elif number == IommufdIoctl.VIOMMU_ALLOC:
+            self._viommu_alloc(argument)
+        elif number == IommufdIoctl.VDEVICE_ALLOC:
+            self._vdevice_alloc(argument)
+        elif number == IommufdIoctl.HWPT_INVALIDATE:
+            await self._invalidate(argument)
         elif number == IommufdIoctl.DESTROY:
             await self._destroy(uapi.Destroy.receive(argument).id)
         else:
@@ -70,11 +79,11 @@ class Iommufd:
         await bound.released()
         del self._objects[bound.id]
 
-    def table(self, number: int) -> Hwpt:
+    def table(self, number: int) -> Table:
         """The page table with a number; for that of an address space, one that is made of it and
         ends with the last device. ENOENT if it is neither."""
         found = self._objects.get(number)
-        if isinstance(found, Hwpt):
+        if isinstance(found, Hwpt | NestedHwpt):
             return found
         ioas = self.find(Ioas, number)
         table = self._automatic.get(number)
@@ -96,7 +105,7 @@ class Iommufd:
 
     async def close(self) -> None:
         """End everything; no device may be bound."""
-        for kind in (Hwpt, Ioas, FaultQueue):
+        for kind in (NestedHwpt, Viommu, Hwpt, Ioas, FaultQueue):
             for found in [o for o in self._objects.values() if isinstance(o, kind)]:
                 await found.close()
         self._objects.clear()
@@ -116,21 +125,65 @@ class Iommufd:
 
     def _hwpt_alloc(self, argument: bytearray) -> None:
         request = uapi.HwptAlloc.receive(argument)
-        flags = request.flags
-        if flags & ~int(HwptFlag.FAULT | HwptFlag.PASID) or request.reserved or request.reserved2:
-            raise fail(errno.EOPNOTSUPP, f"flags {flags:#x}")
-        if request.data_type != uapi.DataType.NONE or request.data_len:
-            raise fail(errno.EOPNOTSUPP, f"data of type {request.data_type}")
+        if request.flags & ~int(KNOWN) or request.reserved or request.reserved2:
+            raise fail(errno.EOPNOTSUPP, f"flags {request.flags:#x}")
         bound = self.find(BoundDevice, request.dev_id)
+        viommu = self._objects.get(request.pt_id)
+        table: Table
+        if isinstance(viommu, Viommu):
+            table = viommu.table(request, self._mm)
+        elif request.data_type != uapi.DataType.NONE or request.data_len:
+            raise fail(errno.EOPNOTSUPP, f"data of type {request.data_type}")
+        else:
+            table = self._paging(request, bound)
+        argument[:request.size()] = request.change(out_hwpt_id=self._add(table)).encode()
+
+    def _paging(self, request: uapi.HwptAlloc, bound: BoundDevice) -> Hwpt:
+        """A page table of an address space."""
+        flags, impl = HwptFlag(request.flags), self._iommu.smmu.impl
         faults = None
         if flags & HwptFlag.FAULT:
             faults = self.find(FaultQueue, request.fault_id)
-            if not self._iommu.smmu.impl.stalls:
+            if not impl.stalls:
                 raise fail(errno.EOPNOTSUPP, "this SMMU does not stall")
         if flags & HwptFlag.PASID and not bound.device.pasid_limit:
             raise fail(errno.EOPNOTSUPP, f"{bound.device.name} has no PASIDs of its owner")
-        table = hwpt.make(self._iommu, self.find(Ioas, request.pt_id), HwptFlag(flags), faults)
-        argument[:request.size()] = request.change(out_hwpt_id=self._add(table)).encode()
+        ioas = self.find(Ioas, request.pt_id)
+        if not flags & HwptFlag.NEST_PARENT:
+            return hwpt.make(self._iommu, ioas, flags, faults)
+        if flags != HwptFlag.NEST_PARENT or not (impl.S1P and impl.S2P and bound.device.protected
+                                                 and bound.device.sid is not None):
+            raise fail(errno.EOPNOTSUPP, "nesting needs both stages and a stream of its own")
+        return hwpt.make_parent(self._iommu, ioas)
+
+    def _viommu_alloc(self, argument: bytearray) -> None:
+        request = uapi.ViommuAlloc.receive(argument)
+        if request.flags or request.type != uapi.ViommuType.ARM_SMMUV3:
+            raise fail(errno.EOPNOTSUPP, f"type {request.type}, flags {request.flags:#x}")
+        self.find(BoundDevice, request.dev_id)
+        parent = self.find(Hwpt, request.hwpt_id)
+        if not parent.flags & HwptFlag.NEST_PARENT:
+            raise fail(errno.EINVAL, "not a page table for nesting")
+        parent.nested += 1
+        argument[:request.size()] = request.change(
+            out_viommu_id=self._add(Viommu(parent))).encode()
+
+    def _vdevice_alloc(self, argument: bytearray) -> None:
+        """The number of a virtual device is that of its virtual IOMMU: it ends with it."""
+        request = uapi.VdeviceAlloc.receive(argument)
+        viommu = self.find(Viommu, request.viommu_id)
+        viommu.add(self.find(BoundDevice, request.dev_id), request.virt_id)
+        argument[:request.size()] = request.change(out_vdevice_id=request.viommu_id).encode()
+
+    async def _invalidate(self, argument: bytearray) -> None:
+        request = uapi.HwptInvalidate.receive(argument)
+        viommu = self.find(Viommu, request.hwpt_id)
+        try:
+            done = await viommu.invalidate(self._iommu, self._mm, request)
+        except Refused as refused:
+            argument[:request.size()] = request.change(entry_num=refused.done).encode()
+            raise fail(errno.EIO, str(refused)) from None
+        argument[:request.size()] = request.change(entry_num=done).encode()
 
     def _fault_alloc(self, argument: bytearray) -> None:
         request = uapi.FaultAlloc.receive(argument)
@@ -163,7 +216,7 @@ class Iommufd:
         if found is None:
             raise fail(errno.ENOENT, f"object {number}")
         if isinstance(found, BoundDevice) or (
-                bool(found.bound) if isinstance(found, Hwpt) else found.users):
+                found.used if isinstance(found, Hwpt | NestedHwpt) else found.users):
             raise fail(errno.EBUSY, f"object {number}")
         if isinstance(found, FaultQueue):
             del self.files[found.fd]

@@ -44,6 +44,12 @@ class DataType(IntEnum):
     ARM_SMMUV3 = 2
 
 
+class ViommuType(IntEnum):
+    """Of VIOMMU_ALLOC, and of the entries that HWPT_INVALIDATE takes for one."""
+
+    ARM_SMMUV3 = 1
+
+
 class HwInfoType(IntEnum):
     ARM_SMMUV3 = 2
 
@@ -202,3 +208,22 @@ class FaultAlloc(Packed):
     flags: int = 0
     out_fault_id: int = 0
     out_fault_fd: int = 0
+
+
+class ViommuAlloc(Packed):
+    CODES = "IIIIII"
+    argsz: int = 0
+    flags: int = 0
+    type: int = 0
+    dev_id: int = 0
+    hwpt_id: int = 0
+    out_viommu_id: int = 0
+
+
+class VdeviceAlloc(Packed):
+    CODES = "IIIIQ"
+    argsz: int = 0
+    viommu_id: int = 0
+    dev_id: int = 0
+    out_vdevice_id: int = 0
+    virt_id: int = 0

@@ -10,6 +10,7 @@ from driver.bus import Bus
 from driver.bus import Region as Window
 from driver.iommu.domain import Domain, Stream
 from driver.iommu.faults import Fault
+from driver.iommu.stage2 import StageTwo
 from driver.vfio.container import Group
 from driver.vfio.device import Device, Region, irqs
 from driver.vfio.packed import fail
@@ -27,6 +28,7 @@ from spec.qm import (
     VECTOR_NUM_CAP,
 )
 from spec.registers import SMMU
+from spec.stream_table import STE
 
 RW = RegionFlag.READ | RegionFlag.WRITE
 
@@ -81,6 +83,7 @@ class PciFunction(Device):
         self.group = Group(group, self)
         self._bus, self._bars, self._wires, self._stream = bus, bars, wires, stream
         self.protected = stream is not None
+        self.sid = stream.sid if stream else None
         self.pasid_limit = stream.pasid_limit if stream else 0
         messages = 1 << max(wires).bit_length() if wires else 0
         self.config = ConfigSpace({n: bar.size for n, bar in bars.items()}, messages,
@@ -93,6 +96,7 @@ class PciFunction(Device):
         self.irqs = irqs((IrqFlag.EVENTFD, 0), (event, messages), (event, 0), (event, 1),
                          (event, 1))
         self._pasids: set[int] = set()
+        self._nested = False
 
     async def start(self, domain: Domain | None) -> None:
         if (domain is None) is not (self._stream is None):
@@ -104,14 +108,22 @@ class PciFunction(Device):
     async def move(self, domain: Domain) -> None:
         await self._behind().replace(0, domain)
 
+    async def nest(self, space: StageTwo, ste: STE) -> None:
+        await self._behind().nest(space, ste)
+        self.started = self._nested = True
+
     async def stop(self) -> None:
-        if self._stream is not None:
+        if self._nested:
+            await self._behind().unnest()
+        elif self._stream is not None:
             await self._detach(0)
-        self.started = False
+        self.started = self._nested = False
 
     async def release(self) -> None:
         """Nothing of the device is in flight when its address spaces go."""
-        if self._stream is not None:
+        if self._nested:
+            await self.stop()
+        elif self._stream is not None:
             for pasid in (*self._pasids, *((0,) if self.started else ())):
                 await self._stream.silence(pasid)
         await self.reset()
