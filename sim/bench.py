@@ -15,6 +15,7 @@ from sim.bench_accel import accel
 from sim.bench_driver import driver
 from sim.bench_rtl import rtl
 from sim.bench_sim import compare, speed
+from sim.bench_vfio_user import vfio_user
 from sim.toolchain import ROOT, SIMULATORS
 
 AREAS = ("model", "rtl", "accel", "driver", "sim")
@@ -40,7 +41,7 @@ def command(areas: tuple[str, ...], preset: str, sim: str | None, as_json: bool)
     if "accel" in areas or not areas:
         rows += accel(preset)
     if "driver" in areas or not areas:
-        rows += driver(preset)
+        rows += driver(preset) + vfio_user(preset)
     if "sim" in areas or not areas:
         for name in sims:
             rows += compare(name)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from sim.serve.process import served
 from sim.toolchain import ROOT
-from tests.vfio_user.test_serve import served
 
 SAYS = {
     "two_applications": ["0x40000000 -> 0x40002000: OK, 'hello from one'",

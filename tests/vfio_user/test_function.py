@@ -12,9 +12,9 @@ from driver.vfio_user.bus import ClientBus
 from driver.vfio_user.client import Client, SharedPages
 from pymodel.memory import PAGE
 from sim.demo.scenario import SOURCE, TARGET, Scenario
+from sim.serve.process import served
 from spec.sec import ErrorType
 from tests.driver.rig import fails
-from tests.vfio_user.test_serve import served
 
 SID = 0x18
 

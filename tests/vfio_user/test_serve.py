@@ -1,10 +1,7 @@
 """`substream serve` as a process."""
 
-import os
-import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 
@@ -13,27 +10,8 @@ from driver.wd.queue import copy_job
 from driver.wd.request import request
 from driver.wd.vfio_user import VfioUserProvider
 from pymodel.memory import PAGE
+from sim.serve.process import served
 from spec.sec import ErrorType
-
-
-@contextmanager
-def served(directory, *args):
-    """A serving process, ended with SIGTERM; it must end cleanly."""
-    process = subprocess.Popen([sys.executable, "-m", "sim", "serve", str(directory), *args],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        line = process.stdout.readline()
-        assert line.startswith("ready"), process.stderr.read()
-        yield line
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0, process.stderr.read()
-        assert process.stderr.read() == ""
-        assert not os.listdir(directory)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
 
 
 def use(directory):
