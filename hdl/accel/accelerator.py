@@ -223,7 +223,7 @@ class Accelerator(wiring.Component):
             mailbox.sq_loaded.eq(sq.loaded), mailbox.cq_loaded.eq(cq.loaded),
             self.doorbell.sq_open.eq(sq.open), self.doorbell.cq_open.eq(cq.open),
             self.doorbell.draining.eq(mailbox.draining),
-            self.doorbell.writing.eq(self.of_completions(m, "writing")),
+            self.doorbell.writing.eq(any_of(c.writing for c in completions)),
         ]
         for completion in completions:
             m.d.comb += [completion.sq_open.eq(sq.open), completion.cq_open.eq(cq.open)]

@@ -328,7 +328,8 @@ class Bench:
             agent = self._agent(entry.queue)
             assert entry.type == AeqeType.CQ_OVERFLOW, entry
             agent.overflows -= 1
-            assert agent.overflows >= 0, f"queue {agent.number} cannot have overflowed: {entry}"
+            assert agent.overflows >= 0, (
+                f"queue {agent.number} of depth {agent.depth} cannot have overflowed: {entry}")
             self.mirror.expect(ring.physical + AEQE.size() * head, AEQE.make(
                 queue=agent.number, phase=phase, type=AeqeType.CQ_OVERFLOW).to_bytes())
             head = (head + 1) % ring.depth
