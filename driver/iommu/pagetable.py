@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -79,8 +80,10 @@ class PageTable:
         self._range(iova, size)
         if pa % self.page or not prot & Prot.READ or not 0 <= pa <= self._limit - size:
             raise ValueError(f"cannot map to {pa:#x} with {prot!r}")
-        if self.mapped(iova, size):
-            raise ValueError(f"[{iova:#x}, +{size:#x}) overlaps a mapping")
+        self._free(iova, size)
+        self._map(iova, pa, size, prot)
+
+    def _map(self, iova: int, pa: int, size: int, prot: Prot) -> None:
         while size:
             level = next(n for n in self._leaf_levels
                          if not (iova | pa) % self._sizes[n] and size >= self._sizes[n])
@@ -95,19 +98,24 @@ class PageTable:
         """Map physical pages one behind the other; neighbours together. ValueError as `map`, and
         then nothing is mapped."""
         self._range(iova, len(pages) * self.page)
-        if self.mapped(iova, len(pages) * self.page):
-            raise ValueError(f"[{iova:#x}, +{len(pages) * self.page:#x}) overlaps a mapping")
-        if any(page % self.page or not 0 <= page < self._limit for page in pages):
-            raise ValueError("a page that is none")
-        first = 0
-        for n in range(1, len(pages) + 1):
-            if n == len(pages) or pages[n] != pages[n - 1] + self.page:
-                self.map(iova + first * self.page, pages[first], (n - first) * self.page, prot)
-                first = n
+        if not prot & Prot.READ or any(
+                page % self.page or not 0 <= page < self._limit for page in pages):
+            raise ValueError("write-only, or a page that is none")
+        self._free(iova, len(pages) * self.page)
+        first = end = 0
+        while end < len(pages):
+            start = end  # of a run of neighbours
+            while end < len(pages) and pages[end] == pages[start] + (end - start) * self.page:
+                end += 1
+            if (end - start) * self.page >= self._sizes[LAST_LEVEL - 1]:
+                self._put_pages(iova + first * self.page, pages[first:start], prot)
+                self._map(iova + start * self.page, pages[start], (end - start) * self.page, prot)
+                first = end
+        self._put_pages(iova + first * self.page, pages[first:], prot)
 
     def mapped(self, iova: int, size: int) -> bool:
         """Whether anything in [iova, +size) is mapped."""
-        return any(raw & 1 for _, _, raw, _ in self._entries(iova, iova + size))
+        return any(word & 1 for *_, words in self._chunks(iova, iova + size) for word in words)
 
     def straddlers(self, iova: int, size: int) -> list[int]:
         """First addresses of the blocks that lie partly inside [iova, +size)."""
@@ -147,14 +155,11 @@ class PageTable:
         """
         self._range(iova, size)
         runs: list[_Run] = []
-        for at, level, raw, slot in self._entries(iova, iova + size):
-            if not raw & 1 or at < iova or at + self._sizes[level] > iova + size:
+        for at, level, slot, words in self._chunks(iova, iova + size):
+            end = at + len(words) * self._sizes[level]
+            if at < iova or end > iova + size or not all(word & 1 for word in words):
                 raise ValueError(f"[{iova:#x}, +{size:#x}) is not a whole mapping")
-            last = runs[-1] if runs else None
-            if last and level == last.level and slot == last.slot + DESCRIPTOR_BYTES * last.count:
-                runs[-1] = _Run(last.slot, last.count + 1, last.iova, level)
-            else:
-                runs.append(_Run(slot, 1, at, level))
+            runs.append(_Run(slot, len(words), at, level))
         for run in runs:
             self._write(run.slot, [0] * run.count)
         return self._joined(runs), self._prune(iova, iova + size)
@@ -191,9 +196,24 @@ class PageTable:
         before = -iova % larger[-1]
         return min(size, before) // step if size >= before + larger[-1] else size // step
 
-    def _entries(self, iova: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """(address, level, descriptor, slot) of every leaf and every invalid descriptor that the
-        walks for [iova, end) end at, in order."""
+    def _free(self, iova: int, size: int) -> None:
+        """ValueError if anything in a range is mapped."""
+        if self.mapped(iova, size):
+            raise ValueError(f"[{iova:#x}, +{size:#x}) overlaps a mapping")
+
+    def _put_pages(self, iova: int, pages: Sequence[int], prot: Prot) -> None:
+        """Write last-level descriptors, table by table."""
+        leaf, at = self._leaf(0, LAST_LEVEL, prot), 0
+        while at < len(pages):
+            address = iova + at * self.page
+            room = self.page // DESCRIPTOR_BYTES - index(self.granule, LAST_LEVEL, address)
+            self._write(self._slot(address, LAST_LEVEL),
+                        [leaf | page for page in pages[at:at + room]])
+            at += room
+
+    def _chunks(self, iova: int, end: int) -> Iterator[tuple[int, int, int, tuple[int, ...]]]:
+        """(address, level, slot, descriptors) of neighbours in one table that the walks for
+        [iova, end) end at: leaves and invalid descriptors, in order."""
         at = iova
         while at < end:
             table, level = self._lowest(at)
@@ -201,11 +221,13 @@ class PageTable:
             at = at // step * step
             first = index(self.granule, level, at)
             count = min(self.page // DESCRIPTOR_BYTES - first, -(-(end - at) // step))
-            for n, raw in enumerate(self._read(table + DESCRIPTOR_BYTES * first, count)):
-                if level < LAST_LEVEL and raw & 3 == DescriptorType.TABLE_OR_PAGE:
-                    break
-                yield at, level, raw, table + DESCRIPTOR_BYTES * (first + n)
-                at += step
+            slot = table + DESCRIPTOR_BYTES * first
+            words = self._read(slot, count)
+            if level < LAST_LEVEL:
+                words = tuple(itertools.takewhile(
+                    lambda word: word & 3 != DescriptorType.TABLE_OR_PAGE, words))
+            yield at, level, slot, words
+            at += step * len(words)
 
     def _lowest(self, iova: int) -> tuple[int, int]:
         """The table in which the walk for `iova` ends, and its level."""

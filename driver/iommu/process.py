@@ -71,9 +71,13 @@ class Process:
 
     async def munmap(self, start: int, size: int) -> None:
         """Remove memory; when it returns, the device does not reach it any more."""
-        for page in self.mm.present(start, size):
-            if self.domain.table.lookup(page) is not None:
-                await self.domain.unmap(page, PAGE)
+        reached = [page for page in self.mm.present(start, size)
+                   if self.domain.table.lookup(page) is not None]
+        first = 0
+        for n in range(1, len(reached) + 1):
+            if n == len(reached) or reached[n] != reached[n - 1] + PAGE:
+                await self.domain.unmap(reached[first], (n - first) * PAGE)
+                first = n
         self.mm.munmap(start, size)
 
     def read(self, address: int, size: int) -> bytes:
