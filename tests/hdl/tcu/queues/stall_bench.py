@@ -1,6 +1,7 @@
 """Register file, queues and stall buffer, with Python for the translator, the TBUs and software."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from amaranth import Module
@@ -39,7 +40,8 @@ class Record:
 
 
 class StallBench(QueueBench):
-    """`asks` holds the transactions whose next attempt is due; `seen` what came of all."""
+    """`asks` holds the transactions whose next attempt is due; `seen` what came of all;
+    `on_retry` is called before one asks again."""
 
     def __init__(self, *, stalls: int = 2, slots: int = 4, busy: float = 0.0, seed: int = 1, **kw):
         super().__init__(features={"STALL_MAX": stalls}, consumers=1, **kw)
@@ -48,6 +50,7 @@ class StallBench(QueueBench):
         self.asks: deque[Transaction] = deque()
         self.seen: dict[int, Transaction] = {}
         self.busy = busy
+        self.on_retry: Callable[[], None] = lambda: None
         self.events_read = 0
 
     def run(self, script):
@@ -119,6 +122,7 @@ class StallBench(QueueBench):
             assert not payload.cacheable or payload.outcome == Outcome.TRANSLATED.value
             if Outcome(payload.outcome) == Outcome.RETRY:
                 assert txn not in self.asks
+                self.on_retry()
                 self.asks.append(txn)
             else:
                 txn.end = Outcome(payload.outcome)

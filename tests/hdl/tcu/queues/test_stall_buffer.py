@@ -273,3 +273,22 @@ def test_stall_term_while_a_held_one_is_let_go(between):
             await bench.ended(*txns)
 
     StallBench(busy=0.3, seed=between, slots=16).run(script)
+
+
+def test_newer_stalls_do_not_overtake_held_ones():
+    """Even if they come when a tag is free and the held one is still trying again."""
+    newer = iter(range(10, 40))
+
+    async def script(bench):
+        await bench.start()
+        for n in range(4):
+            bench.ask(n, faults=9)
+        records = await bench.stalled(2)
+        await bench.idle()
+        bench.on_retry = lambda: bench.ask(next(newer), faults=9)
+        for n in (2, 3, 10, 11, 12):
+            await bench.issue(resume(records.pop(0), Ab=1))
+            records += await bench.stalled()
+            assert records[-1].number == n
+
+    StallBench(slots=32).run(script)
