@@ -5,7 +5,7 @@ What the SMMU implements is `spec.impl.Implementation`; everything here is size 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 from spec.codes import SizeCode
@@ -127,10 +127,25 @@ class Config:
 
     @classmethod
     def preset(cls, name: str) -> Self:
-        """The configuration of that name; ConfigError lists the names there are."""
+        """The configuration of that name; ConfigError lists the names there are.
+
+        `name:parameter=value,...` has other parameters than the preset; `sizes=other` among them
+        stands for all those of the preset `other`.
+        """
+        name, _, changes = name.partition(":")
         if name not in PRESETS:
             raise ConfigError(f"preset={name!r}: must be one of {', '.join(PRESETS)}")
-        return cls(impl=PRESETS[name], **SIZES.get(name, {}))
+        parameters = dict(SIZES.get(name, {}))
+        for change in changes.split(",") if changes else ():
+            key, _, value = change.partition("=")
+            if key == "sizes" and value in PRESETS:
+                parameters |= SIZES.get(value, {})
+            elif key in _NUMBERS and value.isdecimal():
+                parameters[key] = int(value)
+            else:
+                raise ConfigError(f"preset={name}:{change}: must be sizes=preset or "
+                                  f"parameter=number, of {', '.join(_NUMBERS)}")
+        return cls(impl=PRESETS[name], **parameters)
 
     @classmethod
     def for_idrs(cls, idr0: int, idr1: int, idr3: int, idr5: int, aidr: int,
@@ -142,6 +157,8 @@ class Config:
         """A copy with other parameters."""
         return replace(self, **changes)
 
+
+_NUMBERS = tuple(field.name for field in fields(Config) if field.name != "impl")
 
 _TINY = {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "write_blocks": 2, "walks": 2,
          "memory_reads": 4, "ste_entries": 2, "cd_entries": 2, "walk_entries": 2,

@@ -140,7 +140,7 @@ def _stage2_forced(mair: int, memattr: int) -> int:
 
 def stage2_is_device(memattr: int, fwb: bool) -> bool:
     """Whether a stage-2 descriptor alone makes memory Device (for S2PTW)."""
-    return is_device(_stage2_forced(Mair.WB, memattr) if fwb else MEMATTR_MAIR[memattr])
+    return is_device(_stage2_forced(Mair.WB, memattr & 7) if fwb else MEMATTR_MAIR[memattr])
 
 
 def _share_stage2(sh: int, sh2: int) -> int:

@@ -120,11 +120,12 @@ class Env:
                                    count)
         return ErrorRule(self, self._rules)
 
-    async def read_of(self, address: int, length: int, cycles: int) -> bool:
+    async def read_of(self, address: int, length: int, cycles: int, hold: int = 0) -> bool:
         """Wait until a memory port accepts a read of any of these bytes, at most `cycles`; whether
-        one did."""
+        one did. With `hold` the read takes its data now and is answered that many cycles later than
+        it would be; other ids overtake it."""
         number = self.events.new()
-        self.library.sim_memory_watch(number, address, address + length - 1)
+        self.library.sim_memory_watch(number, address, address + length - 1, hold)
         if await self.events.before(number, cycles):
             return True
         self.library.sim_memory_unwatch(number)

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from driver.dma import PageAllocator
 from pymodel.state import SmmuState
-from spec.commands import CFGI_STE_RANGE, COMMAND_BYTES, STE_RANGE_ALL, SYNC, TLBI_NSNH_ALL, Command
+from spec.commands import (
+    CFGI_STE_RANGE,
+    COMMAND_BYTES,
+    STE_RANGE_ALL,
+    SYNC,
+    TLBI_NSNH_ALL,
+    Command,
+    SyncCS,
+)
 from spec.events import EVENT_BYTES
 from spec.fields import Register
 from spec.impl import Implementation
@@ -33,6 +41,9 @@ from tb.env import Env
 
 LOG2_QUEUE = 8
 TRIES = 20_000
+SIGNALS = 1024      # MSI words of CMD_SYNCs, used in turn
+MSI_BYTES = 4
+UNTOUCHED = 0xA5    # what memory around them holds
 
 
 class Machine:
@@ -42,14 +53,24 @@ class Machine:
     -------
     posted
         Commands written to the Command queue so far.
+    log2_cmdq, log2_evtq
+        Sizes of the queues; set them before `start`.
+    recorded
+        Event records taken so far.
+    overflows
+        How often `events` found the Event queue to have overflowed.
+    full
+        How often the Command queue had no room.
     """
 
     def __init__(self, env: Env, impl: Implementation) -> None:
         self._env, self.impl = env, impl
         self._memory = env.mem.plain()
         self._cons = 0
+        self.posted = self._consumed = self.overflows = self.full = self.recorded = 0
+        self.log2_cmdq = min(LOG2_QUEUE, impl.CMDQS)
         self.log2_evtq = min(LOG2_QUEUE, impl.EVENTQS)
-        self.posted = self._consumed = self.overflows = 0
+        self._syncs = 0
 
     @classmethod
     async def probe(cls, env: Env) -> Machine:
@@ -60,13 +81,14 @@ class Machine:
     async def start(self, registers: Iterable[tuple[type[Register], int]],
                     pages: PageAllocator) -> None:
         """Program `registers` and both queues, drop everything cached, enable."""
-        self._log2 = min(LOG2_QUEUE, self.impl.CMDQS, self.impl.EVENTQS)
-        self._mask = (2 << self._log2) - 1
-        self._emask = (2 << self.log2_evtq) - 1
-        self._cmdq = pages.contiguous(COMMAND_BYTES << self._log2, COMMAND_BYTES << self._log2)
-        self._evtq = pages.contiguous(EVENT_BYTES << self._log2, EVENT_BYTES << self._log2)
+        self._mask, self._events = (2 << self.log2_cmdq) - 1, (2 << self.log2_evtq) - 1
+        self._cmdq, self._evtq = (
+            pages.contiguous(size, max(size, 32)) for size in
+            (COMMAND_BYTES << self.log2_cmdq, EVENT_BYTES << self.log2_evtq))
+        self._signals = pages.contiguous(2 * MSI_BYTES * SIGNALS)
+        self._memory.write(self._signals, bytes([UNTOUCHED]) * 2 * MSI_BYTES * SIGNALS)
         queues: list[tuple[type[Register], int]] = [
-            (CMDQ_BASE, CMDQ_BASE.pack(LOG2SIZE=self._log2, ADDR=self._cmdq)),
+            (CMDQ_BASE, CMDQ_BASE.pack(LOG2SIZE=self.log2_cmdq, ADDR=self._cmdq)),
             (CMDQ_PROD, 0), (CMDQ_CONS, 0),
             (EVENTQ_BASE, EVENTQ_BASE.pack(LOG2SIZE=self.log2_evtq, ADDR=self._evtq)),
             (EVENTQ_PROD, 0), (EVENTQ_CONS, 0)]
@@ -78,19 +100,52 @@ class Machine:
 
     async def issue(self, commands: Sequence[Command]) -> None:
         """Commands and a CMD_SYNC; returns when it has completed."""
-        await self.post((*commands, SYNC.make()))
+        await self.post((*commands, self.sync()))
         for _ in range(TRIES):
             if await self.consumed() == self.posted:
                 return
         raise AssertionError(f"CMD_SYNC does not complete: {self._consumed} commands of "
                              f"{self.posted} are consumed")
 
+    def sync(self) -> SYNC:
+        """A CMD_SYNC; they signal in every way that there is, in turn."""
+        self._syncs += 1
+        cs = SyncCS(self._syncs % len(SyncCS))
+        if cs is not SyncCS.IRQ or not self.impl.MSI:
+            return SYNC.make(CS=cs)
+        return SYNC.make(CS=cs, MSIAddr=self._signals + 2 * MSI_BYTES * (self._syncs % SIGNALS),
+                         MSIData=self._syncs)
+
+    async def signalled(self) -> None:
+        """Every MSI of a CMD_SYNC is there, and nothing else was written near them."""
+        for _ in range(TRIES):
+            await self._env.cfg.read32(CMDQ_CONS.OFFSET)
+            if self._memory.read(self._signals, 2 * MSI_BYTES * SIGNALS) == self._written():
+                return
+        raise AssertionError("the MSIs of the CMD_SYNCs are not what was asked for")
+
+    def _written(self) -> bytes:
+        words = [UNTOUCHED * 0x0101_0101] * (2 * SIGNALS)
+        for number in range(1, self._syncs + 1):
+            if SyncCS(number % len(SyncCS)) is SyncCS.IRQ and self.impl.MSI:
+                words[2 * (number % SIGNALS)] = number
+        return b"".join(word.to_bytes(MSI_BYTES, "little") for word in words)
+
     async def post(self, commands: Sequence[Command]) -> None:
-        """Put commands into the Command queue, which must have room, and return."""
+        """Put commands into the Command queue, waiting for room where there is none, and return."""
         for command in commands:
+            for _ in range(TRIES):
+                if self.posted - self._consumed <= self._mask >> 1:
+                    break
+                self.full += 1
+                await self._ring()
+                await self.consumed()
             slot = self._cmdq + COMMAND_BYTES * (self.posted & self._mask >> 1)
             self._memory.write(slot, command.to_bytes())
             self.posted += 1
+        await self._ring()
+
+    async def _ring(self) -> None:
         await self._env.cfg.write32(CMDQ_PROD.OFFSET, self.posted & self._mask)
 
     async def consumed(self) -> int:
@@ -101,15 +156,16 @@ class Machine:
         return self._consumed
 
     async def events(self) -> list[bytes]:
-        """Event records since the last call."""
+        """Event records since the last call. An overflow is acknowledged and counted."""
         prod = EVENTQ_PROD(await self._env.cfg.read32(EVENTQ_PROD.OFFSET))
         if prod.OVFLG != self.overflows % 2:
             self.overflows += 1
         out = []
         while self._cons != prod.WR:
-            slot = self._evtq + EVENT_BYTES * (self._cons & self._emask >> 1)
+            slot = self._evtq + EVENT_BYTES * (self._cons & self._events >> 1)
             out.append(self._memory.read(slot, EVENT_BYTES))
-            self._cons = (self._cons + 1) & self._emask
+            self._cons = (self._cons + 1) & self._events
+        self.recorded += len(out)
         await self._env.cfg.write32(EVENTQ_CONS.OFFSET, EVENTQ_CONS.pack(
             RD=self._cons, OVACKFLG=self.overflows % 2))
         return out

@@ -56,7 +56,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "sim_memory_outside": (None, [c.c_int]),
     "sim_error_add": (None, [c.c_uint32, c.c_uint64, c.c_uint64, c.c_uint32, c.c_int, c.c_int,
                              c.c_int, c.c_uint32, c.c_uint32]),
-    "sim_memory_watch": (None, [c.c_uint32, c.c_uint64, c.c_uint64]),
+    "sim_memory_watch": (None, [c.c_uint32, c.c_uint64, c.c_uint64, c.c_uint32]),
     "sim_memory_unwatch": (None, [c.c_uint32]),
     "sim_memory_ranges": (None, [c.c_void_p, c.c_uint64]),
     "sim_error_remove": (None, [c.c_uint32]),

@@ -49,7 +49,14 @@ class Leaf:
 class StageTable:
     """Tables for inputs of `ia` bits with granule 2^`g`, starting at `start`.
 
-    `prefix` is what the input bits above `ia` must be (all ones for TTB1).
+    Members
+    -------
+    prefix
+        What the input bits above `ia` must be (all ones for TTB1).
+    updates
+        Hardware sets access flags, so that more leaves lack them.
+    shared
+        Leaves may be global: nobody else has their VMID.
     """
 
     memory: Memory
@@ -62,6 +69,8 @@ class StageTable:
     oas: int
     prefix: int = 0
     big_endian: bool = False
+    updates: bool = False
+    shared: bool = False
     root: int = 0
     leaves: list[Leaf] = field(default_factory=list)
     interesting: list[int] = field(default_factory=list)
@@ -91,6 +100,11 @@ class StageTable:
 
     def _index(self, low: int, level: int) -> int:
         return index(self.g, level, low, self.ia if level == self.start else None)
+
+    def get(self, slot: int) -> int:
+        """What a descriptor in the tables' byte order says."""
+        return int.from_bytes(self.memory.read(slot, DESCRIPTOR_BYTES),
+                              "big" if self.big_endian else "little")
 
     def put(self, slot: int, value: int) -> None:
         """Write a descriptor in the tables' own byte order."""
@@ -144,20 +158,27 @@ class StageTable:
         return self.rng.choice(blocks) if blocks and self.rng.random() < 0.25 else LAST_LEVEL
 
     def random_leaf(self) -> Structure:
-        """Leaf attributes, permissive more often than not. Entries are never global, so that
-        address spaces with different ASIDs cannot see each other's."""
+        """Leaf attributes, permissive more often than not. Entries are global only if `shared`,
+        so that address spaces with different ASIDs cannot see each other's."""
         rng = self.rng
-        often = 1 if rng.random() < 0.9 else 0
+        often = int(rng.random() < (0.5 if self.updates else 0.9))
+        dirty = rng.randrange(2) if self.updates else int(rng.random() < 0.1)
         if self.stage == 2:
             return S2Leaf.make(
-                MemAttr=rng.choice((0xF, 0xF, 0x5, 0x1)), SH=rng.choice((0, 2, 3)), AF=often,
+                MemAttr=rng.choice((0xF, 0xF, 0x5, 0x1, rng.randrange(16))),
+                SH=rng.randrange(4), AF=often, DBM=dirty, Contiguous=int(rng.random() < 0.1),
                 S2AP=S2AP.RW if rng.random() < 0.8 else rng.randrange(4),
                 XN=rng.choice((0, 0, 0, 1, 2, 3)), Software=rng.randrange(16))
         return S1Leaf.make(
-            AttrIndx=rng.randrange(8), SH=rng.choice((0, 2, 3)), AF=often, nG=1,
+            AttrIndx=rng.randrange(8), SH=rng.randrange(4), AF=often, DBM=dirty,
+            nG=rng.randrange(2) if self.shared else 1,
             AP=AP.RW if rng.random() < 0.7 else rng.randrange(4),
             UXN=rng.randrange(2), PXN=rng.randrange(2), Software=rng.randrange(16),
-            Contiguous=0)
+            Contiguous=int(rng.random() < 0.1))
+
+    def slots(self) -> set[int]:
+        """Physical addresses of the descriptors that were written."""
+        return self._used
 
     def _table_descriptor(self, visible: int) -> int:
         rng = self.rng

@@ -7,20 +7,40 @@ from collections.abc import Callable, Sequence
 from pymodel.checker import Checker
 from pymodel.invalidation import decode
 from pymodel.memory import PAGE, Memory
-from spec.commands import SYNC, Command
+from spec.commands import Command
 from tb.env import Env
 from tb.machine import TRIES, Machine
 
 
 class RecordedMemory:
-    """A memory that tells `watch`, once it is set, of every write: address, old and new bytes."""
+    """A memory that tells `watch`, once it is set, of every write: address, old and new bytes.
+
+    Of what `descriptors` names (physical address to last known value), hardware updates too: no
+    later than the next write of software to it, or the next `look`. Late is safe, as long as
+    nobody could tell: who meets a descriptor before its update can make the same one.
+    """
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
+        self.descriptors: dict[int, int] = {}
         self.read, self.read64 = memory.read, memory.read64
         self.watch: Callable[[int, bytes, bytes], None] | None = None
 
+    def look(self) -> None:
+        """Tell of hardware updates so far."""
+        for address in self.descriptors:
+            self._updated(address)
+
+    def _updated(self, address: int) -> None:
+        known, found = self.descriptors[address], self.read64(address)
+        if found != known and self.watch is not None:
+            self.descriptors[address] = found
+            self.watch(address, known.to_bytes(8, "little"), found.to_bytes(8, "little"))
+
     def write(self, address: int, data: bytes) -> None:
+        if address in self.descriptors:
+            self._updated(address)
+            self.descriptors[address] = int.from_bytes(data, "little")
         old = self.read(address, len(data))
         self._memory.write(address, data)
         if self.watch is not None:
@@ -47,8 +67,9 @@ class Recorder:
     """
 
     def __init__(self, env: Env, machine: Machine, checker: Checker, memory: RecordedMemory,
-                 skip: str | None) -> None:
+                 skip: str | None, e2h: bool) -> None:
         self._env, self._machine, self._checker, self._skip = env, machine, checker, skip
+        self._e2h = e2h
         self._syncs: list[int] = []
         memory.watch = self._write
 
@@ -61,9 +82,10 @@ class Recorder:
     async def post(self, commands: Sequence[Command]) -> None:
         """Issue commands and a SYNC, without waiting for it."""
         now = self._env.cycles
-        batch = [*commands, SYNC.make()]
+        batch = [*commands, self._machine.sync()]
         for command in batch:
-            self._checker.on_command(command, decode(self._machine.impl, command), now)
+            self._checker.on_command(command, decode(self._machine.impl, command,
+                                                       e2h=self._e2h), now)
         await self._machine.post([c for c in batch if not self._skip
                                   or not type(c).__name__.startswith(self._skip)])
         self._syncs.append(self._machine.posted)

@@ -16,13 +16,15 @@ from hdl.streams import Outcome
 from pymodel.memory import Memory
 from pymodel.reader import MemoryReader, PreviewReader
 from pymodel.state import SmmuState
-from pymodel.transaction import Ending, Result, Transaction
+from pymodel.transaction import Attributes, Ending, Result, Transaction
 from pymodel.translate import translate
 from sim.explain import access, outcome
 from sim.replay.expect import decode
 from sim.text import steps_text
 from spec.events import EVENTS
 from spec.impl import Implementation
+from spec.vmsa import NORMAL_NC_NIBBLE
+from tb.coverage_samples import Sampler
 from tb.memory_port import MemoryAccess
 from tb.samplers import TraceEntry
 
@@ -67,6 +69,8 @@ class Scoreboard:
         Counts so far. `failures` holds the text of every disagreement.
     tallies
         Per (StreamID, SubstreamID or None).
+    coverage
+        Where transactions are sampled, if anywhere.
     """
 
     impl: Implementation
@@ -79,7 +83,26 @@ class Scoreboard:
         default_factory=lambda: defaultdict(Tally))
     outcomes: Counter[str] = field(default_factory=Counter)
     due: Counter[bytes] = field(default_factory=Counter)
+    coverage: Sampler | None = None
     event_types: Counter[str] = field(default_factory=Counter)
+    _tables: PreviewReader | None = None
+
+    def expect_updates(self, descriptors: dict[int, int]) -> None:
+        """Judge hardware updates from now on: these are the descriptors that there are, by
+        physical address, before the transactions handed over next."""
+        self._tables = PreviewReader(MemoryReader(self.memory))
+        self._tables.updated = descriptors
+
+    def updates(self) -> None:
+        """Memory must hold the descriptors with exactly the updates that were due."""
+        if self._tables is None:
+            return
+        for address, value in self._tables.updated.items():
+            found = self.memory.read64(address)
+            if found != value:
+                self.failures.append(f"the descriptor at {address:#x} is {found:#018x}, with the "
+                                     f"updates that are due it is {value:#018x}")
+        self._tables = None
 
     def check(self, trace: Iterable[TraceEntry], accesses: Iterable[MemoryAccess]) -> None:
         """Judge the transactions of one TBU. `accesses` is what its memory port saw since the
@@ -89,6 +112,8 @@ class Scoreboard:
             reached[item.id, item.write].append(item)
         for entry in trace:
             txn = transaction(entry)
+            if self.coverage is not None:
+                self.coverage.transaction(txn, self._model(txn, explain=True), bool(entry.hit))
             result = self._model(txn)
             self.transactions += 1
             self.tallies[txn.sid, txn.ssid].add(entry)
@@ -98,9 +123,7 @@ class Scoreboard:
             why = _differences(entry, result)
             if entry.outcome == TRANSLATED:
                 queue = reached[entry.axid, txn.write]
-                seen = queue.popleft().addr if queue else None
-                if seen != entry.pa:
-                    why.append(f"memory saw {'nothing' if seen is None else hex(seen)} for it")
+                why += _arrival(queue.popleft() if queue else None, entry, result)
             if why:
                 self._fail(entry, txn, why)
             else:
@@ -108,14 +131,15 @@ class Scoreboard:
         self.failures += [f"memory saw an access that no transaction made: {item}"
                           for queue in reached.values() for item in queue]
 
-    def events(self, records: Iterable[bytes]) -> None:
+    def events(self, records: Iterable[bytes], *, lossy: bool = False) -> None:
         """Records the RTL wrote since the last call but those of stalls; all that are due must be
-        there, no others."""
+        there, unless the queue overflowed (`lossy`), and no others."""
         seen = Counter(records)
         for record, n in seen.items():
             self.event_types[_name(record)] += n
+        missing = Counter() if lossy else self.due - seen
         self.failures += [f"event not written ({n}x): {decode(record)}"
-                          for record, n in (self.due - seen).items()]
+                          for record, n in missing.items()]
         self.failures += [f"event not due ({n}x): {decode(record)}"
                           for record, n in (seen - self.due).items()]
         self.due.clear()
@@ -126,7 +150,7 @@ class Scoreboard:
         assert not self.failures, f"{len(self.failures)} disagreements with the model:\n{shown}"
 
     def _model(self, txn: Transaction, *, explain: bool = False) -> Result:
-        reader = PreviewReader(MemoryReader(self.memory))
+        reader = self._tables or PreviewReader(MemoryReader(self.memory))
         return translate(self.impl, self.state, reader, txn, explain=explain)
 
     def _fail(self, entry: TraceEntry, txn: Transaction, why: list[str]) -> None:
@@ -160,3 +184,38 @@ def _differences(entry: TraceEntry, result: Result) -> list[str]:
     if want == TRANSLATED and entry.pa != result.pa:
         return [f"the RTL's address is {entry.pa:#x}"]
     return []
+
+
+def _arrival(seen: MemoryAccess | None, entry: TraceEntry, result: Result) -> list[str]:
+    """What is wrong with the access that memory saw for a translated transaction."""
+    if seen is None or seen.addr != entry.pa:
+        return [f"memory saw {'nothing' if seen is None else hex(seen.addr)} for it"]
+    if result.attrs is None:
+        return []
+    cache, prot = axi_attributes(result.attrs, write=seen.write)
+    if (seen.cache, seen.prot) != (cache, prot):
+        return [f"memory saw AxCACHE {seen.cache:#06b} and AxPROT {seen.prot:#05b}, the model's "
+                f"attributes are {cache:#06b} and {prot:#05b}"]
+    return []
+
+
+# AxPROT bits.
+_PRIVILEGED, _NON_SECURE, _INSTRUCTION = 1, 2, 4
+
+# Allocation hints to (ARCACHE, AWCACHE) of write-through types (AXI4 table A4-5; where it has two
+# codes, the one of AXI3).
+_THROUGH = {"none": (0b1010, 0b0110), "read": (0b0110, 0b0110), "write": (0b1010, 0b1010),
+            "both": (0b1110, 0b1110)}
+
+
+def axi_attributes(attrs: Attributes, *, write: bool) -> tuple[int, int]:
+    """(AxCACHE, AxPROT) that say what `attrs` say, as far as AXI4 can."""
+    prot = _PRIVILEGED * attrs.pnu | _NON_SECURE | _INSTRUCTION * (attrs.ind and not write)
+    outer = attrs.mair >> 4
+    if outer == 0:
+        return int(attrs.mair != 0), prot  # Device: nGnRnE alone is non-bufferable
+    if outer == NORMAL_NC_NIBBLE:
+        return 0b0011, prot
+    hints = ("none", "write", "read", "both")[outer & 3]
+    back = outer >> 2 & 1
+    return _THROUGH[hints][write] | back, prot

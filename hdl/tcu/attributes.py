@@ -91,6 +91,11 @@ def _weaker_hints(mair: Value, alloccfg: Value) -> Value:
     return Mux(alloccfg[3] & ~is_device(mair), Cat(one(mair[:4]), one(mair[4:8])), mair)[:8]
 
 
+def _forced_back(nibble: Value) -> Value:
+    """The nibble as write-back with its hints; one without hints allocates."""
+    return Mux(_cacheability(nibble) == _NC, Mair.WB & 0xF, nibble | 0b0100)[:4]
+
+
 class CombineAttributes(wiring.Component):
     """Stage-1 (or bypass) attributes with those of a stage-2 leaf.
 
@@ -99,7 +104,8 @@ class CombineAttributes(wiring.Component):
     mair, sh
         Effective stage-1 result.
     memattr, sh2, fwb
-        Fields of the stage-2 leaf, STE.S2FWB.
+        Fields of the stage-2 leaf, STE.S2FWB, which makes the top bit of `memattr` RES0. Reserved
+        codes are Device-nGnRnE.
     out_mair, out_sh
         The result.
     device2
@@ -119,7 +125,8 @@ class CombineAttributes(wiring.Component):
         m = Module()
         device1 = is_device(self.mair)
         m.d.comb += [
-            self.device2.eq(self.memattr[2:4] == 0),
+            self.device2.eq((self.memattr[:2] == 0) | Mux(
+                self.fwb, ~self.memattr[2], self.memattr[2:4] == 0)),
             self.out_mair.eq(Cat(self._normal(0), self._normal(4))),
             self.out_sh.eq(effective_sh(self.out_mair, self._shareability())),
         ]
@@ -128,9 +135,11 @@ class CombineAttributes(wiring.Component):
             mine = Mux(device1, self.mair[2:4], 3)
             other = Mux(self.device2, self.memattr[:2], 3)
             m.d.comb += self.out_mair.eq(Cat(Const(0, 2), Mux(mine < other, mine, other)[:2]))
-        with m.If(self.fwb), m.Switch(self.memattr):
+        with m.If(self.fwb), m.Switch(self.memattr[:3]):
             with m.Case(FwbMemAttr.NORMAL_WB):
-                m.d.comb += self.out_mair.eq(Mair.WB)
+                m.d.comb += self.out_mair.eq(Mux(
+                    device1, Mair.WB, Cat(_forced_back(self.mair[:4]),
+                                          _forced_back(self.mair[4:]))))
             with m.Case(FwbMemAttr.NORMAL_NC):
                 m.d.comb += self.out_mair.eq(Mux(device1, self.mair, Mair.NC))
             with m.Case(FwbMemAttr.STAGE1):

@@ -19,7 +19,7 @@ struct job {
     uint32_t early;     /* which beats, modulo 32 */
     uint32_t log;       /* index + 1, 0 = not logged */
     uint16_t beat;
-    uint8_t id, len, size, burst, lock, resp, data_done, sampled;
+    uint8_t id, len, size, burst, lock, resp, data_done, sampled, held;
 };
 
 struct beat {
@@ -147,6 +147,8 @@ static struct job accept(int port, const struct axi_addr *a, int write)
     check_burst(port, write ? "AW" : "AR", a);
     axi_span(j.addr, j.len, j.size, j.burst, &x.addr, &x.last);
     j.resp = (uint8_t)memory_check(&x);
+    j.due = memory_hold(&x);
+    j.held = j.due != 0;
     if (j.resp == OKAY && m->knobs.error_rate && rng_next(&m->rng_error) < m->knobs.error_rate)
         j.resp = (uint8_t)m->knobs.error_resp;
     m->stats.errors += j.resp != OKAY;
@@ -178,32 +180,32 @@ static int is_due(const struct job *j)
     return j->due <= world.cycle + 1;
 }
 
-/* The index of the job to answer next, or -1. The oldest, or by chance another id's oldest. */
+/* The index of the job to answer next, or -1. The oldest, or by chance another id's oldest; nobody
+ * waits for one that is held. */
 static int choose(struct job *jobs, int n, uint32_t reorder, struct rng *rng)
 {
-    if (n == 0) return -1;
-    if (n > 1 && rng_chance(rng, reorder)) {
-        uint8_t seen[256] = {0};
-        int found[DEPTH], count = 0;
-        for (int i = 0; i < n; i++) {
-            if (!seen[jobs[i].id] && is_due(&jobs[i])) found[count++] = i;
-            seen[jobs[i].id] = 1;
+    uint8_t seen[256] = {0};
+    int found[DEPTH], count = 0, any = n > 1 && rng_chance(rng, reorder);
+    for (int i = 0; i < n; i++) {
+        if (!seen[jobs[i].id]) {
+            if (is_due(&jobs[i])) found[count++] = i;
+            if (!any && (count || !jobs[i].held)) break;
         }
-        if (count) return found[rng_below(rng, (uint32_t)count)];
-        return -1;
+        seen[jobs[i].id] = 1;
     }
-    return is_due(&jobs[0]) ? 0 : -1;
+    return count ? found[any ? rng_below(rng, (uint32_t)count) : 0] : -1;
 }
 
 /* Decide when a read that was just accepted takes its data. */
 static void plan_sample(struct mem *m, struct job *j)
 {
-    if (!rng_chance(&m->rng_early, m->knobs.early)) return;
+    if (!j->held && !rng_chance(&m->rng_early, m->knobs.early)) return;
     uint64_t first, last;
     axi_span(j->addr, j->len, j->size, j->burst, &first, &last);
     j->taken = malloc(last - first + 1);
-    j->early = j->len ? rng_next(&m->rng_early) : 1;
-    j->when = world.cycle + rng_below(&m->rng_early, (uint32_t)(j->due - world.cycle) + 1);
+    j->early = j->held ? UINT32_MAX : j->len ? rng_next(&m->rng_early) : 1;
+    j->when = world.cycle;
+    if (!j->held) j->when += rng_below(&m->rng_early, (uint32_t)(j->due - world.cycle) + 1);
     m->n_early++;
 }
 
@@ -276,7 +278,7 @@ static void step_read(int port, const struct axi_req *in)
     }
     if ((m->out.ctl & P_ARREADY) && (in->ctl & Q_ARVALID)) {
         struct job j = accept(port, &in->ar, 0);
-        j.due = world.cycle + m->knobs.read_latency + rng_below(&m->rng_r, m->knobs.read_jitter + 1);
+        j.due += world.cycle + m->knobs.read_latency + rng_below(&m->rng_r, m->knobs.read_jitter + 1);
         plan_sample(m, &j);
         m->reads[m->n_reads++] = j;
     }

@@ -23,10 +23,10 @@ struct error_rule {
 };
 static VEC(struct error_rule) rules;
 
-/* Fires `id` once, when a read of any of the bytes lo .. hi is accepted. */
+/* Fires `id` once, when a read of any of the bytes lo .. hi is accepted, and holds its answer. */
 struct watch {
     uint64_t lo, hi;
-    uint32_t id;
+    uint32_t id, hold;
 };
 static VEC(struct watch) watches;
 
@@ -107,9 +107,9 @@ void sim_error_remove(uint32_t handle)
         }
 }
 
-void sim_memory_watch(uint32_t id, uint64_t lo, uint64_t hi)
+void sim_memory_watch(uint32_t id, uint64_t lo, uint64_t hi, uint32_t hold)
 {
-    VEC_PUSH(&watches, ((struct watch){lo, hi, id}));
+    VEC_PUSH(&watches, ((struct watch){lo, hi, id, hold}));
 }
 
 void sim_memory_unwatch(uint32_t id)
@@ -121,14 +121,17 @@ void sim_memory_unwatch(uint32_t id)
         }
 }
 
-static void look(const struct access *a)
+uint32_t memory_hold(const struct access *a)
 {
-    for (size_t i = 0; i < watches.n; i++)
+    uint32_t hold = 0;
+    for (size_t i = 0; i < watches.n && !a->write; i++)
         if (a->last >= watches.at[i].lo && a->addr <= watches.at[i].hi) {
             fire(watches.at[i].id);
+            hold = watches.at[i].hold;
             VEC_REMOVE(&watches, i);
             i--;
         }
+    return hold;
 }
 
 uint8_t *memory_at(uint64_t addr)
@@ -147,7 +150,6 @@ static int there(const struct access *a)
 
 enum resp memory_check(const struct access *a)
 {
-    if (watches.n && !a->write) look(a);
     if (!there(a)) return (enum resp)ram.outside;
     for (size_t i = 0; i < rules.n; i++) {
         struct error_rule *r = &rules.at[i];

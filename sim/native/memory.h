@@ -13,6 +13,9 @@ struct access {
 /* The response an access gets apart from exclusivity: OKAY, or the injected or natural error. */
 enum resp memory_check(const struct access *a);
 
+/* Cycles that the answer of an access is to be held back: somebody waited for it. */
+uint32_t memory_hold(const struct access *a);
+
 /* Bytes at [addr, addr + n); the caller has checked the range. */
 uint8_t *memory_at(uint64_t addr);
 

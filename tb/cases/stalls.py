@@ -28,12 +28,12 @@ from spec.commands import (
 from spec.events import EVENTS
 from spec.registers import GBPA
 from spec.stream_table import SteConfig
-from tb.cases.concurrent import _harmless as harmless
 from tb.cases.random_translation import poison, request, untouched, weather
 from tb.client import Request
 from tb.env import Env
 from tb.machine import Machine, register_state
-from tb.random_world import Layout, World
+from tb.random_spaces import Layout
+from tb.random_world import World
 from tb.recorded import RecordedMemory, Recorder
 from tb.stalls import StallSoftware, distinct
 from tb.witness import observe
@@ -62,7 +62,8 @@ async def stalls(env: Env) -> dict[str, Any]:
     weather(env)
     await machine.start([*world.registers(), (GBPA, GBPA.pack(Update=1, ABORT=1))], world.pages)
     checker = Checker(machine.impl, env.mem, await register_state(env))
-    recorder = Recorder(env, machine, checker, memory, env.params.get("skip"))
+    recorder = Recorder(env, machine, checker, memory, env.params.get("skip"), world.e2h)
+    memory.descriptors = world.descriptors()
     software = StallSoftware(env, machine, recorder, checker, world)
     seen: list[Observation] = []
     events: Counter[str] = Counter()
@@ -77,6 +78,7 @@ async def stalls(env: Env) -> dict[str, Any]:
         await recorder.post([])
         await recorder.settle()
         await software.look()
+        memory.look()
         observations = []
         for batch, answers, trace, port in zip(batches, responses, env.traces[1:], env.mems[2:],
                                                strict=True):
@@ -113,7 +115,7 @@ def let_stall(world: World) -> None:
 
 def _batch(env: Env, world: World, used: set) -> list[Request]:
     """Accesses to few pages, no two alike."""
-    places = [harmless(world, world.access()) for _ in range(PLACES)]
+    places = [world.access() for _ in range(PLACES)]
     world.focus(places)
     return [replace(request(distinct(env.rng.choice(places), used, env.rng), env.rng),
                     gap=env.rng.choice((0, 0, 9, 60)))

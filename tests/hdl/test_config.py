@@ -43,3 +43,18 @@ def test_for_idrs_keeps_the_registers():
     impl = PRESETS["qemu"]
     config = Config.for_idrs(impl.idr0, impl.idr1, impl.idr3, impl.idr5, impl.aidr)
     assert config.impl == impl
+
+
+def test_a_preset_with_other_parameters():
+    base, tiny = Config.preset("base"), Config.preset("tiny")
+    both = Config.preset("base:sizes=tiny,clients=3")
+    assert both.impl == base.impl
+    assert (both.clients, both.walks, both.utlb_entries) == (3, tiny.walks, tiny.utlb_entries)
+    assert Config.preset("tiny:ste_entries=0") == tiny.with_(ste_entries=0)
+
+
+@pytest.mark.parametrize("name", ["tiny:walks", "tiny:walks=x", "tiny:sizes=huge",
+                                  "tiny:impl=1", "tiny:walks=99999", "huge:walks=1"])
+def test_a_preset_with_parameters_that_are_none(name):
+    with pytest.raises(ConfigError):
+        Config.preset(name)

@@ -21,7 +21,7 @@ def verilator():
 def test_every_ending_is_possible(seed, sim, verilator):
     value = run(verilator, CASE, seed=seed, preset=PRESET).check().value
     assert value["transactions"] == 500
-    assert value["changes"] == 50
+    assert value["changes"] > 10
 
 
 @pytest.mark.parametrize("sim", [VERILATOR])

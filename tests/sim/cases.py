@@ -138,6 +138,16 @@ async def watched(env: Env) -> None:
     task = cocotb.start_soon(client.write(0x100, bytes(8)))
     assert not await env.read_of(0x100, 8, 50)
     await task
+    # A held read has what memory held when it was accepted; another id is answered before it.
+    env.mem.write(0x100, bytes([7]) * 16)
+    batch = [Request(addr=0x100, id=1), Request(addr=0x100, id=2), Request(addr=0x100, id=1)]
+    task = cocotb.start_soon(client.run(batch))
+    assert await env.read_of(0x100, 8, 50, hold=30)
+    env.mem.write(0x100, bytes([9]) * 16)
+    held, other, behind = await task
+    assert (held.data[0], other.data[0], behind.data[0]) == (7, 9, 9)
+    assert held.first == held.accept + 31 > other.done
+    assert behind.first > held.done
 
 
 async def pressure(env: Env) -> dict:
