@@ -57,7 +57,8 @@ class Build:
 
 
 def build(verilog: str, sim: str, *, waves: bool = False, optimize: str = "-O2",
-          external: tuple[str, ...] = (), top: str = "substream") -> Build:
+          external: tuple[str, ...] = (), top: str = "substream",
+          coverage: bool = False) -> Build:
     """Build, or find in the cache, a simulation of module `top`.
 
     Parameters
@@ -72,6 +73,8 @@ def build(verilog: str, sim: str, *, waves: bool = False, optimize: str = "-O2",
         C++ optimisation on Verilator: "-O0" builds fastest, "-O3" runs fastest.
     external
         AXI4 ports left to cocotb; see `sim.harness.harness`.
+    coverage
+        Verilator counts lines and toggles; each run leaves `sim.rtl_coverage.FILE`.
 
     Raises ToolError with the tool's output.
     """
@@ -86,7 +89,7 @@ def build(verilog: str, sim: str, *, waves: bool = False, optimize: str = "-O2",
         directory = cache.entry(f"icarus-{key}", lambda d: _icarus(d, settled, bench))
         return Build(sim, directory, ports, waves=True)
     control = _control(ports, external)
-    flags = _verilator_flags(waves, external)
+    flags = _verilator_flags(waves, external, coverage)
     key = cache.key_of(sim, versions(sim), verilog, bench, control, optimize, *flags,
                        library.key(), _MAIN.read_bytes())
     directory = cache.entry(f"verilator-{key}", lambda d: _verilator(
@@ -115,13 +118,14 @@ def _control(ports: Ports, external: tuple[str, ...]) -> str:
         *(f'public_flat_rw -module "tb_top" -var "{name}"' for name in public), ""])
 
 
-def _verilator_flags(waves: bool, external: tuple[str, ...]) -> list[str]:
+def _verilator_flags(waves: bool, external: tuple[str, ...], coverage: bool) -> list[str]:
     return ["--cc", "--exe", "--vpi", "--no-timing", "-Wall", "--prefix", "Vtop", "--top-module",
             "tb_top", "-o", EXECUTABLE, "--output-split", "20000", "--no-assert",
             "--x-assign", "fast", "--x-initial", "fast",
             "-CFLAGS", f"-DSUBSTREAM_EXTERNAL={int(bool(external))} "
                        f"-DSUBSTREAM_HALF_PERIOD={HALF_PERIOD_NS}",
-            *(["--trace-fst"] if waves else [])]
+            *(["--trace-fst"] if waves else []),
+            *(["--coverage-line", "--coverage-toggle"] if coverage else [])]
 
 
 def _verilator(directory: Path, sources: dict[str, str], flags: list[str], optimize: str,

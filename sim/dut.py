@@ -39,7 +39,8 @@ def generate(config: Config) -> tuple[str, dict]:
 
 
 def build_dut(config: Config, sim: str, *, waves: bool = False, optimize: str = "-O2",
-              external: tuple[str, ...] = ()) -> Build:
+              external: tuple[str, ...] = (), coverage: bool = False) -> Build:
     """The simulation of `config` on `sim`, from the cache if nothing changed."""
     text, _ = generate(config)
-    return build(text, sim, waves=waves, optimize=optimize, external=external)
+    return build(text, sim, waves=waves, optimize=optimize, external=external,
+                 coverage=coverage)

@@ -6,23 +6,27 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.table import Table
 
-from hdl.config import Config
+from hdl.config import Config, ConfigError
 from pymodel.transaction import Ending
+from sim import rtl_coverage
 from sim.build import Build
 from sim.dut import build_dut
+from sim.regress_state import State
 from sim.runner import RunResult, run
 from sim.toolchain import SIMULATORS
 from spec.events import EventType
 from spec.registers import StallModel
 from spec.sec import ErrorType
+from tb import coverage as functional
 from tb.random_jobs import KINDS
 
 CASE = "tb.cases.random_translation:random_translation"
@@ -36,10 +40,13 @@ _REACHABLE = (EventType.C_BAD_STREAMID, EventType.F_STE_FETCH, EventType.C_BAD_S
               EventType.C_BAD_CD, EventType.F_WALK_EABT, EventType.F_TRANSLATION,
               EventType.F_ADDR_SIZE, EventType.F_ACCESS, EventType.F_PERMISSION)
 
+Work = list[tuple[int, str]]  # seeds and names of their cases
+
 
 @click.command(name="regress")
 @click.option("--sim", type=click.Choice(SIMULATORS), default="verilator", show_default=True)
-@click.option("--preset", default="tiny", show_default=True)
+@click.option("--preset", default="tiny", show_default=True,
+              help="A preset, or preset:parameter=value,... (base:sizes=tiny,clients=2).")
 @click.option("--seeds", default=200, show_default=True, help="How many, from 1 on.")
 @click.option("--seed", type=int, help="Only this one.")
 @click.option("--case", "case", type=click.Choice(list(CASES)),
@@ -47,23 +54,51 @@ _REACHABLE = (EventType.C_BAD_STREAMID, EventType.F_STE_FETCH, EventType.C_BAD_S
                    "stalls: under traffic that stalls; accel: queues work on the accelerator. "
                    "Without it the seeds take turns.")
 @click.option("--jobs", default=2, show_default=True, help="Simulations at a time.")
+@click.option("--fresh", is_flag=True, help="Run seeds again that have finished before.")
+@click.option("--holes", is_flag=True, help="Name the bins of the coverage that nothing hit.")
+@click.option("--rtl-coverage", "lines", is_flag=True,
+              help="Line and toggle coverage of the RTL (Verilator; a build of its own).")
 @click.option("--waves", is_flag=True, help="Write FST files.")
 @click.option("--timeout", default=1200.0, show_default=True, help="Seconds for one seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(sim: str, preset: str, seeds: int, seed: int | None, case: str | None, jobs: int,
-            waves: bool, timeout: float, as_json: bool) -> None:
+            fresh: bool, holes: bool, lines: bool, waves: bool, timeout: float,
+            as_json: bool) -> None:
     """Constrained-random translations and jobs on the RTL, each judged by the golden model.
 
-    Exit status: 0 every seed passed, 1 otherwise.
+    Finished seeds of the same design and benches are not run again. Exit status: 0 every seed
+    passed, 1 otherwise.
     """
-    numbers = [seed] if seed is not None else list(range(1, seeds + 1))
+    try:
+        config = Config.preset(preset)
+    except ConfigError as error:
+        raise click.BadParameter(str(error), param_hint="--preset") from None
+    if lines and sim != "verilator":
+        raise click.BadParameter("only Verilator counts lines", param_hint="--rtl-coverage")
     start = time.monotonic()
-    config = Config.preset(preset)
-    build = build_dut(config, sim, waves=waves)
-    turns = [name for name in CASES if name != "stalls" or can_stall(config)]
-    work = [(number, case or turns[(number - 1) % len(turns)]) for number in numbers]
-    results = dict(_run(build, work, preset, jobs, waves, timeout, quiet=as_json))
-    report = summary(results, config, time.monotonic() - start)
+    build = build_dut(config, sim, waves=waves, coverage=lines)
+    numbers = [seed] if seed is not None else list(range(1, seeds + 1))
+    kinds = [case] if case else turns(config)
+    work = [(number, kinds[(number - 1) % len(kinds)]) for number in numbers]
+    state = State(build, preset)
+    stored = {} if fresh or waves or lines else _stored(state, work)
+    left = [item for item in work if item[0] not in stored]
+    if stored and not as_json:
+        click.echo(f"{len(stored)} of {len(work)} seeds have run before (--fresh repeats them)",
+                   err=True)
+    new = {}
+    for item, result in _run(build, left, preset, jobs, waves, timeout, lines, quiet=as_json):
+        new[item[0]] = result
+        if not (waves or lines):
+            state.put(item[1], item[0], result)
+    results = stored | new
+    report = summary(results, config, time.monotonic() - start) | {"resumed": len(stored)}
+    if lines:
+        report["rtl_coverage"] = rtl_coverage.summary(rtl_coverage.merge(
+            result.directory / rtl_coverage.FILE for result in results.values()
+            if result.ok and result.directory))
+    if holes:
+        report["holes"] = functional.holes(config.impl, _hits(results))
     if as_json:
         click.echo(json.dumps(report, indent=1))
     else:
@@ -71,8 +106,18 @@ def command(sim: str, preset: str, seeds: int, seed: int | None, case: str | Non
     sys.exit(1 if report["failed"] else 0)
 
 
-def _run(build: Build, work: list[tuple[int, str]], preset: str, jobs: int, waves: bool,
-         timeout: float, quiet: bool) -> Iterable[tuple[int, RunResult]]:
+def turns(config: Config) -> list[str]:
+    """The cases that seeds take turns at."""
+    return [name for name in CASES if name != "stalls" or can_stall(config)]
+
+
+def _stored(state: State, work: Work) -> dict[int, RunResult]:
+    found = {seed: state.get(case, seed) for seed, case in work}
+    return {seed: result for seed, result in found.items() if result is not None}
+
+
+def _run(build: Build, work: Work, preset: str, jobs: int, waves: bool, timeout: float,
+         keep: bool, quiet: bool) -> Iterator[tuple[tuple[int, str], RunResult]]:
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with ThreadPoolExecutor(jobs) as pool, Progress(
@@ -80,12 +125,12 @@ def _run(build: Build, work: list[tuple[int, str]], preset: str, jobs: int, wave
             disable=quiet or not sys.stderr.isatty()) as progress:
         task = progress.add_task("", total=len(work))
         pending = {pool.submit(run, build, CASES[case], seed=seed, preset=preset, waves=waves,
-                               timeout=timeout): seed for seed, case in work}
+                               timeout=timeout, keep=keep): (seed, case) for seed, case in work}
         for future in as_completed(pending):
             result = future.result()
             if not result.ok:
-                console.print(f"seed {pending[future]} failed: {result.error.splitlines()[0]}",
-                              highlight=False, markup=False)
+                console.print(f"seed {pending[future][0]} failed: "
+                              f"{result.error.splitlines()[0]}", highlight=False, markup=False)
             progress.advance(task)
             yield pending[future], result
 
@@ -95,7 +140,8 @@ def summary(results: dict[int, RunResult], config: Config, seconds: float) -> di
     failed = [{"seed": seed, "why": result.error, "reproduce": result.reproduce}
               for seed, result in sorted(results.items()) if not result.ok]
     return {"seeds": len(results), "passed": len(results) - len(failed), "failed": failed,
-            "coverage": coverage([r.value for r in results.values() if r.ok], config),
+            "coverage": coverage([r.value for r in results.values() if r.ok], config)
+            | functional.table(config.impl, _hits(results)),
             "seconds": round(seconds, 1), "cycles": sum(r.cycles for r in results.values()),
             "transactions": sum(r.value["transactions"] for r in results.values() if r.ok)}
 
@@ -105,8 +151,12 @@ def can_stall(config: Config) -> bool:
     return config.impl.STALL_MODEL != StallModel.TERMINATE
 
 
+def _hits(results: dict[int, RunResult]) -> dict[str, Counter[str]]:
+    return functional.merged(r.value.get("coverage", {}) for r in results.values() if r.ok)
+
+
 def coverage(values: list[dict[str, Any]], config: Config) -> dict[str, list[int]]:
-    """{group: [hit, total]} over all passed seeds."""
+    """Endings and events, {group: [hit, total]} over all passed seeds."""
     endings: Counter[str] = Counter()
     events: Counter[str] = Counter()
     jobs: Counter[str] = Counter()
@@ -129,13 +179,30 @@ def _show(report: dict[str, Any], results: dict[int, RunResult], sim: str, prese
     for failure in report["failed"][:SHOWN]:
         click.echo(f"seed {failure['seed']}: {failure['why']}\n"
                    f"reproduce with waves: {failure['reproduce']}")
-    if len(report["failed"]) > SHOWN:
-        click.echo(f"... and {len(report['failed']) - SHOWN} more (--json lists all)")
+    for failure in report["failed"][SHOWN:]:
+        click.echo(f"seed {failure['seed']}: {failure['why'].splitlines()[0]}\n"
+                   f"reproduce with waves: {failure['reproduce']}")
     for seed, result in sorted(results.items()):
-        if result.ok and result.directory:
+        if result.ok and result.directory and "rtl_coverage" not in report:
             click.echo(f"seed {seed}: waves in {result.directory}")
-    groups = ", ".join(f"{name} {hit}/{total}"
-                       for name, (hit, total) in report["coverage"].items())
-    click.echo(f"{report['passed']} of {report['seeds']} seeds passed on {sim} ({preset}): "
-               f"{report['transactions']} transactions, {report['cycles']} cycles, "
-               f"{report['seconds']} s; coverage: {groups}")
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(_table(report["coverage"]))
+    for group, names in report.get("holes", {}).items():
+        console.print(f"holes of {group}: {len(names)}")
+        console.print(*_indented(names), sep="\n")
+    if "rtl_coverage" in report:
+        console.print(rtl_coverage.table(report["rtl_coverage"]))
+    console.print(f"{report['passed']} of {report['seeds']} seeds passed on {sim} ({preset}): "
+                  f"{report['transactions']} transactions, {report['cycles']} cycles, "
+                  f"{report['seconds']} s")
+
+
+def _table(groups: dict[str, list[int]]) -> Table:
+    out = Table("coverage", "bins hit", "of", "")
+    for name, (hit, total) in groups.items():
+        out.add_row(name, str(hit), str(total), f"{100 * hit / total:.0f} %" if total else "")
+    return out
+
+
+def _indented(names: Iterable[str]) -> list[str]:
+    return [f"  {name.replace('|', ', ')}" for name in names]

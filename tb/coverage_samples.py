@@ -103,7 +103,7 @@ class Sampler:
             self.counts.add("fault", seen.fault, str(seen.fault_stage), seen.fault_class,
                             direction, recorded)
         else:
-            self.counts.add("event", seen.fault, recorded)
+            self.counts.add("configuration fault", seen.fault, recorded)
 
     def _walks(self, seen: Seen) -> None:
         for walk in seen.walks:

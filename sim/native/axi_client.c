@@ -232,6 +232,10 @@ void sim_client(int port, const uint32_t *in_words, uint32_t *out_words)
 {
     struct client *c = &clients[port];
     struct axi_resp in;
+    if (in_reset(BIT_CLIENT + port)) {
+        memset(out_words, 0, axi_req_size(c->knobs.bytes));
+        return;
+    }
     memcpy(&in, in_words, axi_resp_size(c->knobs.bytes));
     if ((c->out.ctl & Q_ARVALID) && (in.ctl & P_ARREADY)) {
         c->out.ctl &= ~(uint32_t)Q_ARVALID;

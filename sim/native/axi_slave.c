@@ -379,6 +379,10 @@ void sim_mem(int port, const uint32_t *in_words, uint32_t *out_words)
 {
     struct mem *m = &mems[port];
     struct axi_req in;
+    if (in_reset(BIT_MEM + port)) {
+        memset(out_words, 0, axi_resp_size(m->knobs.bytes));
+        return;
+    }
     memcpy(&in, in_words, axi_req_size(m->knobs.bytes));
     uint32_t ready = m->out.ctl;
     check_stable(port, m, &in);

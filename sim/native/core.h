@@ -40,6 +40,15 @@ static inline void set_active(int bit, int on)
 uint64_t sim_bare_take(void);
 void sim_bare_done(uint64_t nanoseconds);
 
+/* Whether the design is, or at the next edge will be, in reset: agent `bit` drives zeros, as the
+ * harness does then, and goes on afterwards. */
+static inline int in_reset(int bit)
+{
+    if (world.cycle >= world.reset_until) return 0;
+    set_active(bit, 1);
+    return 1;
+}
+
 void clients_reset(void);
 void mems_reset(void);
 void lites_reset(void);

@@ -81,6 +81,10 @@ void sim_lite(int port, const uint32_t *in_words, uint32_t *out_words)
 {
     struct lite *l = &lites[port];
     struct lite_resp in;
+    if (in_reset(BIT_LITE + port)) {
+        memset(out_words, 0, sizeof l->out);
+        return;
+    }
     memcpy(&in, in_words, sizeof in);
     if (in.ctl & AWREADY) l->out.ctl &= ~(uint32_t)AWVALID;
     if (in.ctl & WREADY) l->out.ctl &= ~(uint32_t)WVALID;

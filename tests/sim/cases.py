@@ -255,9 +255,12 @@ async def interrupts(env: Env) -> None:
 async def reset(env: Env) -> None:
     await env.cfg.write64(0, 99)
     env.mem.write(0, b"kept")
+    await env.client(0).run([Request(addr=16 * n) for n in range(3)])
     await env.reset()
+    env.mems[0].set(log=True)
     assert await env.cfg.read64(0) == 0
     assert (await env.client(0).read(0)).data[:4] == b"kept"
+    assert len(env.mems[0].log()) == 1  # both sides see the same handshakes
 
 
 async def hang(env: Env) -> None:

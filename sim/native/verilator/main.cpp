@@ -12,6 +12,9 @@
 
 #include "Vtop.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 #include "verilated_vpi.h"
 #if VM_TRACE
 #include <verilated_fst_c.h>
@@ -132,6 +135,9 @@ int main(int argc, char** argv) {
     VerilatedVpi::callCbs(cbEndOfSimulation);
 #if VM_TRACE
     if (waves) trace.close();
+#endif
+#if VM_COVERAGE
+    Verilated::defaultContextp()->coveragep()->write("coverage.dat");
 #endif
     return 0;
 }
