@@ -7,7 +7,7 @@ from typing import cast
 
 from pymodel.accel.config_space import ConfigSpace
 from pymodel.accel.counters import Counters
-from pymodel.accel.dma import Dma, Tasks
+from pymodel.accel.dma import Dma, Tasks, Waiting
 from pymodel.accel.events import Abnormal, EventQueue
 from pymodel.accel.function import FunctionState
 from pymodel.accel.mailbox import MailboxUnit
@@ -43,7 +43,8 @@ class Accelerator:
                  irq: Callable[[str], None] | None = None):
         self._memory, self._smmu, self._sid, self._count = memory, smmu, sid, queues
         self._wire = irq or (lambda name: None)
-        self._tasks = Tasks()
+        self._tasks, self._waiting = Tasks(), Waiting()
+        smmu.observers.append(self._waiting)
         self._begin()
 
     def _begin(self) -> None:
@@ -53,7 +54,7 @@ class Accelerator:
             smmu.observers.remove(self._tasks)
         self._tasks = Tasks()
         smmu.observers.append(self._tasks)
-        self._dma = dma = Dma(self._memory, smmu, self._sid)
+        self._dma = dma = Dma(self._memory, smmu, self._sid, self._waiting)
         self._stored = {register: register.RESET for register in BAR2}
         eq, aeq = qm.event_depths(queues)
         self._stored[qm.QUE_NUM_CAP] = qm.QUE_NUM_CAP.pack(TOTAL=queues, FUNCTION=queues)
@@ -64,7 +65,8 @@ class Accelerator:
         def write_error() -> None:
             abnormal.raise_(qm.ABNORMAL_INT_SOURCE.axi_bresp.mask)
 
-        self._config = ConfigSpace(dma, self._tasks, queues, write_error, self._begin)
+        self._config = ConfigSpace(dma, self._tasks, queues, write_error, self._begin,
+                                   lambda: bool(self._waiting.transactions))
         self._aeq = EventQueue(
             dma, self._tasks,
             lambda queue, kind, phase: qm.AEQE.make(queue=queue, phase=phase, type=kind),

@@ -22,11 +22,14 @@ class ConfigSpace:
     ----------
     bus_error, reset : callable
         A message was lost; software asked for a function level reset.
+    pending : callable
+        Whether bus transactions are under way.
     """
 
     def __init__(self, dma: Dma, tasks: Tasks, queues: int, bus_error: Callable[[], None],
-                 reset: Callable[[], None]):
+                 reset: Callable[[], None], pending: Callable[[], bool]):
         self._dma, self._tasks, self._bus_error, self._reset = dma, tasks, bus_error, reset
+        self._pending = pending
         self._stored: dict[type[Register], int] = {
             register: register.RESET for register in qm.CONFIG}
         self._writable: dict[type[Register], int] = {
@@ -47,6 +50,8 @@ class ConfigSpace:
             return 0
         if register is qm.MSI_PENDING:
             return sum(1 << vector for vector in self._waiting)
+        if register is qm.PCIE_DEVCTL:
+            return qm.PCIE_DEVCTL(self._stored[register]).replace(PENDING=self._pending()).value
         return self._stored[register]
 
     def write(self, offset: int, word: int) -> None:

@@ -70,6 +70,16 @@ class Tasks(Observer):
                 return
 
 
+class Waiting(Observer):
+    """Accesses of the accelerator that the SMMU holds, of all its lives."""
+
+    def __init__(self) -> None:
+        self.transactions: list[Transaction] = []
+
+    def on_completion(self, completion: Completion) -> None:
+        self.transactions = [txn for txn in self.transactions if txn is not completion.txn]
+
+
 class Dma:
     """Reads and writes in the address spaces of one StreamID.
 
@@ -82,8 +92,8 @@ class Dma:
         Nothing is begun while True.
     """
 
-    def __init__(self, memory: Memory, smmu: Smmu, sid: int):
-        self.memory, self.smmu, self.sid = memory, smmu, sid
+    def __init__(self, memory: Memory, smmu: Smmu, sid: int, waiting: Waiting):
+        self.memory, self.smmu, self.sid, self._waiting = memory, smmu, sid, waiting
         self.stopped = False
 
     def read(self, ssid: int | None, address: int, size: int) -> Task[bytes]:
@@ -116,6 +126,7 @@ class Dma:
         txn = Transaction(sid=self.sid, ssid=ssid, addr=address, write=write, size=size)
         result = self.smmu.access(txn)
         if result.ending is Ending.STALLED:
+            self._waiting.transactions.append(txn)
             ended = yield txn
             assert ended is not None
             result = ended
