@@ -1,6 +1,6 @@
 """The accelerator: wiring of queue manager, lanes and memory."""
 
-from amaranth import Module, Mux, ResetInserter, Signal
+from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,7 +9,7 @@ from hdl.accel.dma.gather import BUFFER_BEATS
 from hdl.accel.dma.master import ID_BITS, MemoryMaster
 from hdl.accel.jobs import done_layout, job_layout
 from hdl.accel.lane import Lane
-from hdl.accel.qm import abnormal, counters, function
+from hdl.accel.qm import abnormal, counters, function, write_back
 from hdl.accel.qm.abnormal import Abnormal
 from hdl.accel.qm.completion import Completion
 from hdl.accel.qm.config_space import ConfigSpace
@@ -23,6 +23,7 @@ from hdl.accel.qm.msi import MsiUnit
 from hdl.accel.qm.places import Places
 from hdl.accel.qm.registers import ADDR_WIDTH, DeviceRegisters
 from hdl.accel.qm.scheduler import Scheduler
+from hdl.accel.qm.write_back import WriteBack
 from hdl.accel.streams import BURST_BEATS, DATA_BITS, AcceleratorInterrupts
 from hdl.axi import AXI4, AXI4Lite, StreamUser
 from hdl.layouts import layout
@@ -114,15 +115,16 @@ class Accelerator(wiring.Component):
         self.abnormal = part("abnormal", Abnormal(queues=queues))
         self.mailbox = part("mailbox", MailboxUnit(queues=queues))
         self.doorbell = part("doorbell", DoorbellUnit(queues=queues))
-        self.sq = part("sq", ContextTable(layout(SQC), [has_work], queues=queues, ports=3))
+        self.sq = part("sq", ContextTable(layout(SQC), [has_work], queues=queues, ports=4))
         self.cq = part("cq", ContextTable(layout(CQC), [has_room, has_more_room], queues=queues,
-                                          ports=2 + config.completions))
+                                          ports=3 + config.completions))
         self.places = part("places", Places(queues=queues, lanes=config.lanes))
         self.scheduler = part("scheduler", Scheduler(queues=queues, lanes=config.lanes))
         self.eq = part("eq", EventQueue(queues=queues, number=EQE.cq_num, guarded=True))
         self.aeq = part("aeq", EventQueue(
             queues=queues, number=AEQE.queue, kinds=AEQ_KINDS))
         self.msi = part("msi", MsiUnit())
+        self.write_back = part("write_back", WriteBack(queues=queues))
         # The TBU keeps slots for mailbox and scheduler even if all lanes wait for translations.
         probes = max(1, min(MAX_PROBES, (config.tbu_slots - 2) // config.lanes))
         self.lanes = [part(f"lane{n}", Lane(queues=queues, probes=probes))
@@ -144,7 +146,7 @@ class Accelerator(wiring.Component):
     def connect_memory(self, m) -> None:
         reads = [self.mailbox.read, self.scheduler.read, *(lane.read for lane in self.lanes)]
         writes = [self.mailbox.write, self.eq.write, self.aeq.write, self.msi.write,
-                  *(completion.write for completion in self.completions),
+                  self.write_back.write, *(completion.write for completion in self.completions),
                   *(lane.write for lane in self.lanes)]
         m.submodules.master = master = MemoryMaster(
             sid=self.config.accel_sid, reads=len(reads), writes=len(writes))
@@ -183,7 +185,8 @@ class Accelerator(wiring.Component):
         registers, mailbox = self.registers, self.mailbox
         for block, names in ((self.function, function.REGISTERS),
                              (self.abnormal, abnormal.REGISTERS),
-                             (self.counters, counters.REGISTERS)):
+                             (self.counters, counters.REGISTERS),
+                             (self.write_back, write_back.REGISTERS)):
             for register in names:
                 wiring.connect(m, getattr(registers.live, register.__name__),
                                getattr(block.registers, register.__name__))
@@ -208,11 +211,11 @@ class Accelerator(wiring.Component):
 
     def connect_tables(self, m) -> None:
         sq, cq, mailbox, completions = self.sq, self.cq, self.mailbox, self.completions
-        lost = self.of_completions(m, "lost")
+        back, lost = self.write_back, self.of_completions(m, "lost")
         m.d.comb += self.aeq.want[AEQ_KINDS.index(AeqeType.CQE_ERROR)].eq(lost)
         for table, ports in (
-                (sq, (self.scheduler.context, self.doorbell.sq, mailbox.sq)),
-                (cq, (self.doorbell.cq, mailbox.cq, *(c.context for c in completions)))):
+                (sq, (self.scheduler.context, self.doorbell.sq, mailbox.sq, back.sq)),
+                (cq, (self.doorbell.cq, mailbox.cq, back.cq, *(c.context for c in completions)))):
             for port, inner in zip(ports, table.ports, strict=True):
                 wiring.connect(m, port, inner)
             m.d.comb += [table.number.eq(mailbox.number), table.close.eq(mailbox.close | lost)]
@@ -221,6 +224,9 @@ class Accelerator(wiring.Component):
             cq.load.eq(mailbox.load_cq), cq.unload.eq(mailbox.unload_cq),
             sq.forget.eq(self.function.forget_sq), cq.forget.eq(self.function.forget_cq),
             mailbox.sq_loaded.eq(sq.loaded), mailbox.cq_loaded.eq(cq.loaded),
+            back.sq_loaded.eq(sq.loaded), back.cq_loaded.eq(cq.loaded),
+            back.sq_table.eq(mailbox.tables[0]), back.cq_table.eq(mailbox.tables[1]),
+            Cat(back.has_sq_table, back.has_cq_table).eq(mailbox.has_tables),
             self.doorbell.sq_open.eq(sq.open), self.doorbell.cq_open.eq(cq.open),
             self.doorbell.draining.eq(mailbox.draining),
             self.doorbell.writing.eq(any_of(c.writing for c in completions)),
@@ -323,6 +329,7 @@ class Accelerator(wiring.Component):
             abnormal_.raise_read.eq(mailbox.read_error | self.scheduler.bus_error),
             abnormal_.raise_write.eq(any_of([
                 mailbox.write_error, eq.bus_error, aeq.bus_error, self.msi.bus_error,
+                self.write_back.bus_error,
                 *(completion.bus_error for completion in self.completions)])),
             abnormal_.raise_random.eq(doorbell.random_invalid),
             eq_overflow.bit_select(eq.overflow_queue, 1).eq(eq.overflow),

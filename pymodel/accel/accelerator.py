@@ -172,6 +172,8 @@ class Accelerator:
             self._dma.stopped = self._stopped()
         elif register is SEC_MEM_START_INIT and word & 1:
             self._stored[SEC_MEM_INIT_DONE] = 1
+        elif register is qm.CACHE_WB_START and word & 1:
+            self._tasks.start(self._mailbox.write_back())
         elif register is qm.MEM_START_INIT and word & 1:
             self._function.initialise()
             self._stored[qm.MEM_INIT_DONE] = 1

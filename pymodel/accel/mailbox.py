@@ -51,7 +51,8 @@ class MailboxUnit:
         self._dma, self._manager, self._abnormal = dma, manager, abnormal
         self._vft, self._queue_count, self._kick = vft, queue_count, kick
         self._events = {MailboxCommand.EQC: eq, MailboxCommand.AEQC: aeq}
-        self._tables = {MailboxCommand.SQC_BT: 0, MailboxCommand.CQC_BT: 0}
+        self._tables: dict[MailboxCommand, int | None] = {
+            MailboxCommand.SQC_BT: None, MailboxCommand.CQC_BT: None}
         self._written = 0
         self.words, self.busy, self.status = Mailbox(0), False, 0
 
@@ -88,7 +89,7 @@ class MailboxUnit:
             return None
         if command in self._tables:
             if gets:
-                return self._tables[MailboxCommand(command)]
+                return self._tables[MailboxCommand(command)] or 0
             self._tables[MailboxCommand(command)] = box.base
             return None
         if command == MailboxCommand.SQC_VFT_V2 and gets:
@@ -102,6 +103,20 @@ class MailboxUnit:
             yield from self._drain(self._manager.queues)
             return None
         raise Refused(MailboxStatus.BAD_COMMAND)
+
+    def write_back(self) -> Task[None]:
+        """All loaded contexts to the tables that the device was told of (reference 2.1, 0x204)."""
+        for command, table in self._tables.items():
+            if table is None:
+                continue
+            for queue in self._manager.queues:
+                context = queue.sqc if command == MailboxCommand.SQC_BT else queue.cqc
+                if context is not None:
+                    try:
+                        yield from self._dma.write(
+                            None, table + CONTEXT_SLOT * queue.number, context.to_bytes())
+                    except AccessError:
+                        self._abnormal.raise_(ABNORMAL_INT_SOURCE.axi_bresp.mask)
 
     def _queue(self, box: Mailbox) -> Queue:
         if box.queue >= self._queue_count():

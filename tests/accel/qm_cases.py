@@ -17,6 +17,8 @@ from spec.qm import (
     AEQ_IRQ_CAP,
     AEQC,
     BAR2_SIZE,
+    CACHE_WB_DONE,
+    CACHE_WB_START,
     CONFIG,
     CONFIG_BASE,
     CQE_CNT,
@@ -81,6 +83,7 @@ from tests.accel.cases import CQ, SQ, Bench, Case
 from tests.accel.qm_driver import AEQ, BUFFER, DATA, EQ, copy_bd
 
 MESSAGE = 0x9000    # where messages go
+TABLES = 0xA000     # SQC and CQC table
 KNOWN = {           # command: the ops it has
     MailboxCommand.SQC: {0, 1}, MailboxCommand.CQC: {0, 1}, MailboxCommand.EQC: {0, 1},
     MailboxCommand.AEQC: {0, 1}, MailboxCommand.SQC_BT: {0, 1}, MailboxCommand.CQC_BT: {0, 1},
@@ -434,6 +437,34 @@ async def messages(b: Bench) -> None:
     assert {access.ssid for access in b.log if access.addr >> 4 == MESSAGE >> 4} == {None}
 
 
+async def contexts_written_back(b: Bench) -> None:
+    """0x204 writes the live contexts of loaded queues to their places in both tables."""
+    d = b.driver
+    await d.bring_up()
+    for command, base in ((MailboxCommand.SQC_BT, TABLES), (MailboxCommand.CQC_BT, TABLES + 0x800)):
+        assert (await d.mailbox(command, 0, base)).status == 0
+    b.memory.write(TABLES, b"\xee" * 0x1000)
+    for queue in (1, 2):
+        await d.start(queue, pasid=queue)
+    await d.submit(2, copy_bd(DATA, DATA + 64, 8))
+    await d.complete(2)
+    await d.until(lambda: d.get(IN_IDLE_ST))
+    await d.set(CACHE_WB_START, 1)
+    await d.until(lambda: d.get(CACHE_WB_DONE))
+    for command, base in ((MailboxCommand.SQC, TABLES), (MailboxCommand.CQC, TABLES + 0x800)):
+        for queue in range(4):
+            expected = b"\xee" * 32
+            if queue in (1, 2):
+                await d.mailbox(command, queue, BUFFER, MailboxOp.GET)
+                expected = b.memory.read(BUFFER, 32)
+            assert b.memory.read(base + 32 * queue, 32) == expected
+    assert SQC.from_bytes(b.memory.read(TABLES + 64, 32)).tail == 1
+    b.memory.poisoned = {TABLES >> 12}
+    await d.set(CACHE_WB_START, 1)
+    await d.until(lambda: d.get(CACHE_WB_DONE))
+    assert ABNORMAL_INT_SOURCE(await d.get(ABNORMAL_INT_SOURCE)).axi_bresp
+
+
 async def reset_registers(b: Bench) -> None:
     """A function level reset takes everything back: registers, contexts, VFT, counters, masks."""
     d = b.driver
@@ -589,6 +620,7 @@ QM_CASES: dict[Case, int] = {
     overflow_of_the_eq: 8,
     overflow_of_the_aeq: 8,
     messages: 8,
+    contexts_written_back: 8,
     reset_registers: 8,
     resets_in_mid_job: 8,
     two_resets_while_an_access_waits: 8,

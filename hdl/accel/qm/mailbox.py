@@ -21,6 +21,7 @@ from spec.qm import (
     MailboxStatus,
 )
 
+TABLES = (MailboxCommand.SQC_BT, MailboxCommand.CQC_BT)
 SLOT_BITS = 8 * CONTEXT_SLOT
 
 
@@ -50,6 +51,8 @@ class MailboxUnit(wiring.Component):
         New context for an event queue; the present ones.
     queue_count, sqc_vft
         From FunctionState.
+    tables, has_tables
+        Where the SQC and the CQC table begin; which of them are known.
     started
         Pulse: a command begins.
     read_error, write_error
@@ -72,6 +75,7 @@ class MailboxUnit(wiring.Component):
             "event_context": Out(event), "load_eq": Out(1), "load_aeq": Out(1),
             "eq_context": In(event), "aeq_context": In(event),
             "queue_count": In(range(queues + 1)), "sqc_vft": In(64),
+            "tables": Out(64).array(len(TABLES)), "has_tables": Out(len(TABLES)),
             "started": Out(1), "read_error": Out(1), "write_error": Out(1),
         })
 
@@ -82,8 +86,6 @@ class MailboxUnit(wiring.Component):
         wiring.connect(m, self.writer.write, wiring.flipped(self.write))
         self.command = command = window.command
         self.slot = Signal(SLOT_BITS)                    # the context on its way
-        self.bases = {kind: Signal(64, name=f"{kind.name}_table")
-                      for kind in (MailboxCommand.SQC_BT, MailboxCommand.CQC_BT)}
         base = Cat(command.base_l, command.base_h)
         m.d.comb += [
             window.write.eq(self.window_write), window.half.eq(self.half),
@@ -123,7 +125,7 @@ class MailboxUnit(wiring.Component):
         queue_ok = Signal(init=1)
         for_events = self.is_command(MailboxCommand.EQC, MailboxCommand.AEQC)
         contexts = self.is_command(MailboxCommand.SQC, MailboxCommand.CQC) | for_events
-        tables = self.is_command(MailboxCommand.SQC_BT, MailboxCommand.CQC_BT)
+        tables = self.is_command(*TABLES)
         stop = self.is_command(MailboxCommand.STOP_QP)
         flush = self.is_command(MailboxCommand.FLUSH_QM)
         vft = self.is_command(MailboxCommand.SQC_VFT_V2)
@@ -150,11 +152,11 @@ class MailboxUnit(wiring.Component):
             m.d.comb += window.result_valid.eq(~sets)
             with m.If(vft):
                 m.d.comb += window.result.eq(self.sqc_vft)
-            for kind, table in self.bases.items():
+            for n, kind in enumerate(TABLES):
                 with m.If(self.is_command(kind)):
-                    m.d.comb += window.result.eq(table)
+                    m.d.comb += window.result.eq(self.tables[n])
                     with m.If(sets):
-                        m.d.sync += table.eq(base)
+                        m.d.sync += [self.tables[n].eq(base), self.has_tables[n].eq(1)]
 
     def load_states(self, m) -> None:
         """Close the queue, wait for its job, read the context, check it, store it."""

@@ -4,7 +4,7 @@ from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.accel.qm import abnormal, counters, function
+from hdl.accel.qm import abnormal, counters, function, write_back
 from hdl.accel.qm.config_space import INDEX_BITS
 from hdl.accel.qm.doorbell import Ring
 from hdl.accel.streams import Live
@@ -37,8 +37,8 @@ from spec.sec import BAR2, SEC_MEM_INIT_DONE, SEC_MEM_START_INIT
 ADDR_WIDTH = (CONFIG_BASE + CONFIG_SIZE - 1).bit_length()
 LIVE: list[type[Register]] = [
     AEQ_INT_SOURCE, AEQ_INT_MASK, EQ_INT_SOURCE, EQ_INT_MASK, *function.REGISTERS,
-    *abnormal.REGISTERS, *counters.REGISTERS, IN_IDLE_ST, MASTER_GLOBAL_CTRL, TRANS_RETURN,
-    SEC_MEM_START_INIT, SEC_MEM_INIT_DONE,
+    *abnormal.REGISTERS, *counters.REGISTERS, *write_back.REGISTERS, IN_IDLE_ST,
+    MASTER_GLOBAL_CTRL, TRANS_RETURN, SEC_MEM_START_INIT, SEC_MEM_INIT_DONE,
 ]
 
 
