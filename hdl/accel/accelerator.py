@@ -247,13 +247,15 @@ class Accelerator(wiring.Component):
         """Which queues can have a job started, and which would if their CQ had room."""
         sq, cq, places, scheduler = self.sq, self.cq, self.places, self.scheduler
         doorbell, mailbox, queues = self.doorbell, self.mailbox, self.config.queues
-        work, one, ready = Signal(queues), Signal(queues), Signal(queues)
+        work, one, begin, ready = (Signal(queues, name=name) for name in (
+            "work", "one", "begin", "ready"))
         urgent, full, reported, loaded = (Signal(queues, name=name) for name in (
             "urgent", "full", "reported", "loaded"))
         room, more_room = cq.flags
         m.d.comb += [
             work.eq(sq.open & cq.open & sq.flags[0]), one.eq(work & room),
-            ready.eq((one & places.may_begin) | (work & more_room & places.may_follow)),
+            begin.eq(one & places.may_begin),
+            ready.eq(Mux(begin.any(), begin, work & more_room & places.may_follow)),
             scheduler.normal.eq(ready & ~urgent), scheduler.urgent.eq(ready & urgent),
             mailbox.pending.eq(one), mailbox.busy.eq(places.busy),
             # Until a CQE is in the tail, software that was quick to acknowledge it is ahead of it.
@@ -274,10 +276,14 @@ class Accelerator(wiring.Component):
         job, scheduler, places = self.scheduler.job, self.scheduler, self.places
         m.d.comb += [
             places.start.eq(scheduler.start), places.queue.eq(scheduler.queue),
-            scheduler.lane.eq(places.lane), places.retire.eq(self.of_completions(m, "retire")),
+            scheduler.follows.eq(places.follows), scheduler.lane.eq(places.lane),
+            places.put.eq(job.valid & job.ready & ~scheduler.job_follows),
+            places.put_queue.eq(job.payload.queue),
+            places.retire.eq(self.of_completions(m, "retire")),
         ]
         for n, (slot, lane) in enumerate(zip(self.slots, self.lanes, strict=True)):
-            here = scheduler.job_lane == n
+            here = Mux(scheduler.job_follows, scheduler.job_lane == n,
+                       places.has_free & (places.free_lane == n))
             m.d.comb += [
                 slot.input.payload.eq(job.payload), slot.input.valid.eq(job.valid & here),
                 places.left[n].eq(lane.done.valid & lane.done.ready),

@@ -12,26 +12,26 @@ from hdl.streams import ADDR_BITS
 from spec.qm import SQC, SQE_BYTES
 
 BEATS = SQE_BYTES // BEAT_BYTES
-FETCHES = 4    # SQEs on their way
+AHEAD_MAX = 8
 
 
 class Scheduler(wiring.Component):
-    """One SQE from each queue in turn, for which there is a place already.
+    """One SQE from each queue in turn, a few ahead of the lanes that will take them.
 
-    Urgent queues have every other turn while there are others: they are served sooner, and delay
-    nobody by more than as many turns again.
+    An urgent queue whose job before has ended has the next turn, but never two turns in a row go to
+    urgent queues while others wait: nobody is delayed by more than as many turns again.
 
     Members
     -------
     normal, urgent
         Queues whose next SQE can be taken.
-    start, queue, lane
-        Pulse: it is taken from `queue`; the lane that has a place for it (see Places).
+    start, queue, follows, lane
+        Pulse: it is taken from `queue`; where it goes (see Places).
     context
         The SQC table.
     read
         The memory, function's own space.
-    job, job_lane
+    job, job_follows, job_lane
         What was fetched, in the order of the turns, and where it goes.
     bus_error
         Pulse: an SQE could not be read (its job says so too).
@@ -39,22 +39,27 @@ class Scheduler(wiring.Component):
 
     def __init__(self, *, queues: int, lanes: int):
         self.queues, self.lanes = queues, lanes
+        self.most_ahead = min(lanes + 1, AHEAD_MAX)      # jobs on their way to a lane
         super().__init__({
             "normal": In(queues), "urgent": In(queues),
-            "start": Out(1), "queue": Out(range(queues)), "lane": In(range(lanes)),
+            "start": Out(1), "queue": Out(range(queues)), "follows": In(1),
+            "lane": In(range(lanes)),
             "context": Out(ContextPort(layout(SQC), queues)), "read": Out(ReadPort()),
-            "job": Out(stream.Signature(job_layout(queues))), "job_lane": Out(range(lanes)),
-            "bus_error": Out(1),
+            "job": Out(stream.Signature(job_layout(queues))), "job_follows": Out(1),
+            "job_lane": Out(range(lanes)), "bus_error": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         ticket = data.StructLayout({
-            "lane": range(self.lanes), "queue": range(self.queues), "index": 16,
+            "follows": 1, "lane": range(self.lanes), "queue": range(self.queues), "index": 16,
             "sqe_addr": ADDR_BITS, "space": Space})
-        m.submodules.tickets = tickets = fifo.SyncFIFOBuffered(width=ticket.size, depth=FETCHES)
+        m.submodules.tickets = tickets = fifo.SyncFIFOBuffered(
+            width=ticket.size, depth=self.most_ahead)
         context, read, taken = self.context, self.read, Signal(ticket)
         choice, any_ready = self.choose(m)
+        ahead = Signal(range(self.most_ahead + 1))
+        m.d.sync += ahead.eq(ahead + self.start - (self.job.valid & self.job.ready))
         m.d.comb += [
             context.queue.eq(taken.queue), self.queue.eq(choice),
             read.req.payload.addr.eq(taken.sqe_addr), read.req.payload.len.eq(BEATS - 1),
@@ -62,9 +67,12 @@ class Scheduler(wiring.Component):
         ]
         with m.FSM():
             with m.State("CHOOSE"):
-                m.d.comb += self.start.eq(any_ready)
-                m.d.sync += [taken.queue.eq(choice), taken.lane.eq(self.lane)]
-                with m.If(any_ready):
+                m.d.comb += self.start.eq(any_ready & (ahead != self.most_ahead))
+                m.d.sync += [
+                    taken.queue.eq(choice), taken.follows.eq(self.follows),
+                    taken.lane.eq(self.lane),
+                ]
+                with m.If(self.start):
                     m.next = "ADVANCE"
             with m.State("ADVANCE"):
                 m.d.comb += context.req.eq(1)
@@ -112,31 +120,33 @@ class Scheduler(wiring.Component):
             ]
 
     def collect(self, m, tickets, ticket) -> None:
-        """Put the beats of each SQE together. Its place is free: it never waits for long."""
+        """Put the beats of each SQE together; there is room for all that are on their way."""
         beat, job = self.read.beat, self.job
+        entry = data.StructLayout({
+            "follows": 1, "lane": range(self.lanes), "job": job_layout(self.queues)})
+        m.submodules.jobs = jobs = fifo.SyncFIFOBuffered(width=entry.size, depth=self.most_ahead)
         number, failed = Signal(range(BEATS)), Signal()
         words = Signal(data.ArrayLayout(8 * BEAT_BYTES, BEATS - 1))
-        last, free = beat.payload.last, ~job.valid | job.ready
-        take = beat.valid & beat.ready
+        last = beat.payload.last
+        new, head = data.View(entry, jobs.w_data), data.View(entry, jobs.r_data)
         m.d.comb += [
-            beat.ready.eq(free | ~last), tickets.r_en.eq(take & last),
-            self.bus_error.eq(take & beat.payload.error),
+            beat.ready.eq(1), tickets.r_en.eq(beat.valid & last),
+            self.bus_error.eq(beat.valid & beat.payload.error),
+            jobs.w_en.eq(beat.valid & last),
+            new.follows.eq(ticket.follows), new.lane.eq(ticket.lane),
+            new.job.queue.eq(ticket.queue), new.job.index.eq(ticket.index),
+            new.job.sqe_addr.eq(ticket.sqe_addr), new.job.space.eq(ticket.space),
+            new.job.bd.eq(Cat(words, beat.payload.data)),
+            new.job.fetch_error.eq(failed | beat.payload.error),
+            job.valid.eq(jobs.r_rdy), job.payload.eq(head.job),
+            self.job_follows.eq(head.follows), self.job_lane.eq(head.lane),
+            jobs.r_en.eq(job.valid & job.ready),
         ]
-        with m.If(job.ready):
-            m.d.sync += job.valid.eq(0)
-        with m.If(take):
+        with m.If(beat.valid):
             m.d.sync += [
                 number.eq(Mux(last, 0, number + 1)),
                 failed.eq((failed | beat.payload.error) & ~last),
             ]
-            with m.If(last):
-                m.d.sync += [
-                    job.valid.eq(1), self.job_lane.eq(ticket.lane),
-                    job.payload.queue.eq(ticket.queue), job.payload.index.eq(ticket.index),
-                    job.payload.sqe_addr.eq(ticket.sqe_addr), job.payload.space.eq(ticket.space),
-                    job.payload.bd.eq(Cat(words, beat.payload.data)),
-                    job.payload.fetch_error.eq(failed | beat.payload.error),
-                ]
             for n in range(BEATS - 1):
                 with m.If(number == n):
                     m.d.sync += words[n].eq(beat.payload.data)

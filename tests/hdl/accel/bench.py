@@ -51,10 +51,11 @@ class RtlBus:
 
 
 class Bench:
-    """`tests.accel.cases.Bench` on the RTL."""
+    """`tests.accel.cases.Bench` on the RTL of preset tiny with other `lanes`."""
 
     def __init__(self, *, depth: int = 8, lanes: int = 2, **timing: Any):
-        config = Config.preset("tiny").with_(lanes=lanes)
+        config = Config.preset("tiny").with_(
+            lanes=lanes, tbu_slots=lanes + 2, tbu_threads=lanes + 2, write_blocks=lanes)
         self.queues, self.sid = config.queues, config.accel_sid
         self.dut = Accelerator(config)
         self.memory = SparseMemory(0, 1 << 22)
