@@ -4,6 +4,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.accel.dma.probe import PageProbe
 from hdl.accel.streams import (
     BEAT_BYTES,
     BURST_BEATS,
@@ -43,8 +44,7 @@ class Gather(wiring.Component):
     Parameters
     ----------
     probes : int
-        Bursts that may be under way to a page that has not answered yet: a page whose translation
-        stalls must not fill the TBU's slots, which other queues need.
+        Bursts that may be under way to pages that have not answered yet (see PageProbe).
 
     Members
     -------
@@ -84,9 +84,9 @@ class Gather(wiring.Component):
     def request(self, m, beats, spans, failed) -> None:
         """Ask for a segment's beats, burst by burst, as far as the buffer has room for them."""
         req, segment = self.read.req, self.segment
+        m.submodules.probe = probe = PageProbe(probes=self.probes, most=BUFFER_BEATS)
         left = Signal(LENGTH_BITS - 3)           # beats of this segment still to ask for
         reserved = Signal(range(BUFFER_BEATS + 1))
-        under_way = Signal(range(BUFFER_BEATS + 1))
         count = Signal(range(BURST_BEATS + 1))
         to_boundary = Signal(range(BURST_BEATS + 1))
         asked, offset = Signal(), segment.payload.addr[:4]
@@ -95,13 +95,15 @@ class Gather(wiring.Component):
             count.eq(Mux(left < to_boundary, left, to_boundary)),
             req.payload.len.eq(count - 1),
             req.valid.eq((left != 0) & (reserved <= BUFFER_BEATS - BURST_BEATS) & ~self.halt
-                         & ~failed & self.page_may_be_asked(m, asked, under_way)),
+                         & ~failed & probe.may_ask),
             asked.eq(req.valid & req.ready),
             segment.ready.eq((left == 0) & spans.w_rdy),
             spans.w_en.eq(segment.valid & segment.ready),
             spans.w_data.eq(Cat(segment.payload.addr, segment.payload.length,
                                 segment.payload.last, segment.payload.error_type)),
-            self.idle.eq(under_way == 0),
+            probe.addr.eq(req.payload.addr), probe.asked.eq(asked), probe.answers.eq(count),
+            probe.answer.eq(self.read.beat.valid), probe.known_only.eq(self.known_only),
+            self.waiting.eq(probe.waiting), self.idle.eq(probe.under_way == 0),
         ]
         with m.If(spans.w_en):
             m.d.sync += [
@@ -114,29 +116,7 @@ class Gather(wiring.Component):
                 req.payload.addr.eq(req.payload.addr + (count << 4)), left.eq(left - count),
             ]
         grant = Mux(asked, count, 0)
-        m.d.sync += [
-            reserved.eq(reserved + grant - (beats.r_en & beats.r_rdy)),
-            under_way.eq(under_way + grant - self.read.beat.valid),
-        ]
-
-    def page_may_be_asked(self, m, asked, under_way):
-        """Whether the page of the next burst has answered before, or may be probed."""
-        number, beat = self.read.req.payload.addr[12:], self.read.beat
-        page, known = Signal.like(number), Signal()   # of the last burst
-        answered = Signal(init=1)                     # the last burst's page
-        ahead = Signal.like(under_way)                # beats that come before that page's first
-        sent, probing = Signal(range(self.probes + 1)), Signal(range(self.probes + 1))
-        other = ~known | (page != number)
-        m.d.comb += [probing.eq(Mux(answered, 0, sent)), self.waiting.eq(~answered)]
-        with m.If(beat.valid):
-            m.d.sync += [ahead.eq(ahead - 1), answered.eq(answered | (ahead == 0))]
-        with m.If(asked):
-            m.d.sync += [page.eq(number), known.eq(1)]
-            with m.If(other):
-                m.d.sync += [answered.eq(0), ahead.eq(under_way - beat.valid), sent.eq(probing + 1)]
-            with m.Elif(~answered):
-                m.d.sync += sent.eq(probing + 1)
-        return (answered & ~other) | ((probing < self.probes) & ~self.known_only)
+        m.d.sync += reserved.eq(reserved + grant - (beats.r_en & beats.r_rdy))
 
     def receive(self, m, beats, failed) -> None:
         """Keep the beats up to the first bad one."""

@@ -4,6 +4,7 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.accel.dma.probe import PageProbe
 from hdl.accel.streams import (
     BEAT_BYTES,
     BURST_BEATS,
@@ -31,6 +32,11 @@ class Scatter(wiring.Component):
     are buffered, so that a source that waits never holds the write channel. Reset between
     transfers.
 
+    Parameters
+    ----------
+    probes : int
+        Bursts that may be under way to pages that have not answered yet (see PageProbe).
+
     Members
     -------
     segment, chunk, write
@@ -45,7 +51,8 @@ class Scatter(wiring.Component):
         All bytes up to the end of the `last` segment are visible; stays until reset.
     """
 
-    def __init__(self):
+    def __init__(self, probes: int = BURSTS):
+        self.probes = probes
         super().__init__({
             "segment": In(stream.Signature(Segment)), "chunk": In(stream.Signature(Chunk)),
             "write": Out(WritePort()), "halt": In(1), "error": Out(1), "failure": Out(Failure),
@@ -105,12 +112,15 @@ class Scatter(wiring.Component):
         """Begin bursts in order and wait for all their answers."""
         write = self.write
         m.submodules.begun = begun = fifo.SyncFIFOBuffered(width=ADDR_BITS, depth=UNDER_WAY)
+        m.submodules.probe = probe = PageProbe(probes=self.probes, most=UNDER_WAY)
         due = Signal(range(2 * BURSTS + UNDER_WAY))
         all_cut = Signal()
         begin = write.req.valid & write.req.ready
         m.d.comb += [
             write.req.payload.eq(bursts.r_data),
-            write.req.valid.eq(bursts.r_rdy & begun.w_rdy & ~self.halt),
+            write.req.valid.eq(bursts.r_rdy & begun.w_rdy & ~self.halt & probe.may_ask),
+            probe.addr.eq(write.req.payload.addr), probe.asked.eq(begin), probe.answers.eq(1),
+            probe.answer.eq(write.done),
             bursts.r_en.eq(begin), begun.w_en.eq(begin), begun.w_data.eq(write.req.payload.addr),
             begun.r_en.eq(write.done),
             write.beat.payload.eq(beats.r_data), write.beat.valid.eq(beats.r_rdy),
