@@ -102,6 +102,10 @@ class Config:
                 raise ConfigError(f"{name}={value!r}: must be an integer from {low} to {high}")
         if self.queues & (self.queues - 1):
             raise ConfigError(f"queues={self.queues}: must be a power of two")
+        for name in ("tbu_slots", "tbu_threads", "write_blocks"):
+            if getattr(self, name) < self.lanes:
+                raise ConfigError(f"lanes={self.lanes}: at most {name}={getattr(self, name)}, or "
+                                  f"stalled jobs leave nothing for others")
         if self.data_width not in DATA_WIDTHS:
             raise ConfigError(f"data_width={self.data_width!r}: must be one of {DATA_WIDTHS}")
         if not isinstance(self.impl, Implementation):

@@ -125,9 +125,13 @@ class Accelerator(wiring.Component):
             queues=queues, number=AEQE.queue, kinds=AEQ_KINDS))
         self.msi = part("msi", MsiUnit())
         self.write_back = part("write_back", WriteBack(queues=queues))
-        # The TBU keeps slots for mailbox and scheduler even if all lanes wait for translations.
-        probes = max(1, min(MAX_PROBES, (config.tbu_slots - 2) // config.lanes))
-        self.lanes = [part(f"lane{n}", Lane(queues=queues, probes=probes))
+        # The TBU keeps slots for rings and contexts even if all lanes wait for translations, and
+        # room beside for the data of all writes that wait.
+        slots = (config.tbu_slots - 2) // config.lanes
+        probes = max(1, min(MAX_PROBES, slots))
+        write_probes = max(1, min(MAX_PROBES, slots, config.write_blocks // config.lanes))
+        self.lanes = [part(f"lane{n}", Lane(queues=queues, probes=probes,
+                                            write_probes=write_probes))
                       for n in range(config.lanes)]
         self.slots = [part(f"slot{n}", Slot(job_layout(queues))) for n in range(config.lanes)]
         self.completions = [part(f"completion{n}", Completion(queues=queues))

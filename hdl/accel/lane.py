@@ -25,8 +25,9 @@ class Lane(wiring.Component):
 
     Parameters
     ----------
-    probes
-        See `Gather`; lists are read only while no page is probed, and the other way round.
+    probes, write_probes
+        See `Gather` and `Scatter`; lists are read only while no page is probed, and the other way
+        round.
 
     Members
     -------
@@ -36,8 +37,8 @@ class Lane(wiring.Component):
         The job's own accesses to memory, in the space of the job.
     """
 
-    def __init__(self, *, queues: int, probes: int):
-        self.queues, self.probes = queues, probes
+    def __init__(self, *, queues: int, probes: int, write_probes: int = 1):
+        self.queues, self.probes, self.write_probes = queues, probes, write_probes
         self.job_layout = job_layout(queues)
         super().__init__({
             "job": In(stream.Signature(self.job_layout)),
@@ -52,7 +53,8 @@ class Lane(wiring.Component):
         job, done = Signal(self.job_layout), self.done.payload
         m.submodules.check = self.check = Check(queues=self.queues)
         m.submodules.share = self.share = ReadShare(3)
-        for name, block in (("gather", Gather(self.probes)), ("scatter", Scatter()),
+        for name, block in (("gather", Gather(self.probes)),
+                            ("scatter", Scatter(self.write_probes)),
                             ("sources", ListWalker(ErrorType.DATA_READ)),
                             ("targets", ListWalker(ErrorType.DATA_WRITE)),
                             ("fetch", Fetch()), ("engines", EngineBank())):

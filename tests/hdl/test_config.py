@@ -28,7 +28,8 @@ def test_sizes_grow():
      ({"tbu_slots": 65}, "tbu_slots=65"), ({"queues": 12}, "queues=12"),
      ({"data_width": 48}, "data_width=48"), ({"walks": 0}, "walks=0"),
      ({"memory_reads": 1000}, "memory_reads=1000"), ({"tbu_threads": 2.5}, "tbu_threads=2.5"),
-     ({"impl": None}, "impl=None")])
+     ({"queues": 2048}, "queues=2048"), ({"depth": 1}, "depth=1"),
+     ({"lanes": 3}, "lanes=3: at most write_blocks=2"), ({"impl": None}, "impl=None")])
 def test_errors_name_the_parameter(change, name):
     with pytest.raises(ConfigError, match=name):
         Config.preset("tiny").with_(**change)

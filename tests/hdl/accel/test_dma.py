@@ -24,7 +24,7 @@ class Mover(wiring.Component):
     """Gather to scatter over one master, and a reset between transfers."""
 
     def __init__(self, probes):
-        self.gather, self.scatter = Gather(probes), Scatter()
+        self.gather, self.scatter = Gather(probes), Scatter(probes)
         self.master = MemoryMaster(sid=SID, reads=1, writes=1)
         super().__init__({
             "source": In(stream.Signature(Segment)),
@@ -214,6 +214,13 @@ def test_throughput(offset):
     length = 2 * PAGE
     cycles, = check([([(offset, length)], [(0x10003, length)])], stall=0, latency=40)
     assert length / 16 / (cycles - 2 * 45) > 0.9
+
+
+@pytest.mark.parametrize("probes", [1, 3])
+def test_a_page_that_takes_no_writes_is_only_probed(probes):
+    _, asked = check([([(0x4800, 2 * PAGE)], [(0x803, 2 * PAGE)])], probes=probes,
+                     hold={(SSID, 1)}, stall=0, latency=10)
+    assert asked == probes
 
 
 @pytest.mark.parametrize("probes", [1, 3])

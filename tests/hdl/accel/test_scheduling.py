@@ -51,7 +51,7 @@ def test_one_sqe_each_in_turn(lanes):
         await ring_all(b, queues)
         await all_done(b, queues)
 
-    b = Bench(depth=8, sizes={"lanes": lanes}, stall=0.1)
+    b = Bench(depth=8, sizes={"lanes": lanes, "write_blocks": lanes}, stall=0.1)
     b.run(case)
     order = fetches(b)
     assert len(order) == JOBS * len(queues)
