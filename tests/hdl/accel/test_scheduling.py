@@ -51,7 +51,7 @@ def test_one_sqe_each_in_turn(lanes):
         await ring_all(b, queues)
         await all_done(b, queues)
 
-    b = Bench(depth=8, sizes={"lanes": lanes, "write_blocks": lanes}, stall=0.1)
+    b = Bench(depth=8, lanes=lanes, stall=0.1)
     b.run(case)
     order = fetches(b)
     assert len(order) == JOBS * len(queues)
@@ -88,7 +88,7 @@ def test_urgent_queues_are_served_sooner(level, urgent):
         await ring_all(b, queues, q4={"priority": 1}, q3={"priority": 1})
         await all_done(b, queues)
 
-    b = Bench(depth=8, sizes={"lanes": 1}, stall=0)
+    b = Bench(depth=8, lanes=1, stall=0)
     b.run(case)
     order = fetches(b)
     last = len(order) - 1 - order[::-1].index(4)
@@ -128,7 +128,7 @@ def test_who_stalled_before_leaves_a_lane_to_the_others():
             await d.complete(queue)
         assert (await d.mailbox(MailboxCommand.FLUSH_QM)).status == 0
 
-    Bench(depth=8, sizes={"lanes": 2}, stall=0).run(case)
+    Bench(depth=8, lanes=2, stall=0).run(case)
 
 
 def test_a_stalled_queue_waits_alone():
