@@ -4,7 +4,7 @@ from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.accel.arbiter import Slot, StreamArbiter
+from hdl.accel.arbiter import Slot, StreamArbiter, number_of
 from hdl.accel.dma.gather import BUFFER_BEATS
 from hdl.accel.dma.master import ID_BITS, MemoryMaster
 from hdl.accel.jobs import done_layout, job_layout
@@ -27,7 +27,7 @@ from hdl.accel.qm.write_back import WriteBack
 from hdl.accel.streams import BURST_BEATS, DATA_BITS, AcceleratorInterrupts
 from hdl.axi import AXI4, AXI4Lite, StreamUser
 from hdl.layouts import layout
-from hdl.onehot import any_of, encode, first_one
+from hdl.onehot import any_of, first_one
 from hdl.streams import ADDR_BITS
 from spec.qm import (
     ABNORMAL_IRQ_CAP,
@@ -253,8 +253,8 @@ class Accelerator(wiring.Component):
         doorbell, mailbox, queues = self.doorbell, self.mailbox, self.config.queues
         work, one, begin, ready = (Signal(queues, name=name) for name in (
             "work", "one", "begin", "ready"))
-        urgent, full, reported, loaded = (Signal(queues, name=name) for name in (
-            "urgent", "full", "reported", "loaded"))
+        urgent, full, first, reported, loaded = (Signal(queues, name=name) for name in (
+            "urgent", "full", "first", "reported", "loaded"))
         room, more_room = cq.flags
         m.d.comb += [
             work.eq(sq.open & cq.open & sq.flags[0]), one.eq(work & room),
@@ -267,7 +267,7 @@ class Accelerator(wiring.Component):
             loaded.bit_select(mailbox.number, 1).eq(mailbox.load_sq | mailbox.load_cq),
             self.aeq.want[AEQ_KINDS.index(AeqeType.CQ_OVERFLOW)].eq(full),
             self.abnormal.cq_overflow.eq(full.any()),
-            self.abnormal.cq_number.eq(encode(first_one(full))),
+            self.abnormal.cq_number.eq(number_of(first)), first.eq(first_one(full)),
         ]
         m.d.sync += reported.eq((reported | full) & ~loaded)
         with m.If(doorbell.submitted):

@@ -5,6 +5,12 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 
+def number_of(one_hot):
+    """Number of the set bit of `one_hot`, of however many bits."""
+    return Cat(Cat(one_hot[n] for n in range(len(one_hot)) if n >> bit & 1).any()
+               for bit in range(max(1, (len(one_hot) - 1).bit_length())))
+
+
 class RoundRobin(wiring.Component):
     """Picks one of `count` askers, the one after the last served first.
 
@@ -33,9 +39,7 @@ class RoundRobin(wiring.Component):
             candidates.eq(Mux((self.asking & later).any(), self.asking & later, self.asking)),
             first.eq(candidates & (~candidates + 1)),
         ]
-        for bit in range(len(self.index)):
-            m.d.comb += self.index[bit].eq(
-                Cat(first[n] for n in range(self.count) if n >> bit & 1).any())
+        m.d.comb += self.index.eq(number_of(first))
         with m.If(self.take & self.valid):
             m.d.sync += later.eq(~(first | (first - 1))[:self.count])
         return m

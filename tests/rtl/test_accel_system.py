@@ -10,9 +10,10 @@ from tests.rtl.simulators import BOTH
 PRESET = "tiny-stall"
 
 
-def test_everything():
+@pytest.mark.parametrize("case", ["everything", "attacks"])
+def test_case(case):
     build = build_dut(Config.preset(PRESET), "verilator")
-    run(build, "tests.rtl.accel_system_cases:everything", preset=PRESET).check()
+    run(build, f"tests.rtl.accel_system_cases:{case}", preset=PRESET).check()
 
 
 @pytest.mark.parametrize("sim", BOTH)

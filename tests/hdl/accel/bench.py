@@ -51,14 +51,14 @@ class RtlBus:
 
 
 class Bench:
-    """`tests.accel.cases.Bench` on the RTL of preset tiny with other `lanes`."""
+    """`tests.accel.cases.Bench` on the RTL of preset tiny with other numbers."""
 
-    def __init__(self, *, depth: int = 8, lanes: int = 2, **timing: Any):
+    def __init__(self, *, depth: int = 8, lanes: int = 2, queues: int = 8, **timing: Any):
         config = Config.preset("tiny").with_(
-            lanes=lanes, tbu_slots=lanes + 2, tbu_threads=lanes + 2, write_blocks=lanes)
+            queues=queues, lanes=lanes, tbu_slots=lanes + 2, tbu_threads=lanes + 2, write_blocks=lanes)
         self.queues, self.sid = config.queues, config.accel_sid
         self.dut = Accelerator(config)
-        self.memory = SparseMemory(0, 1 << 22)
+        self.memory = SparseMemory(0, 1 << 26)
         self.axi = AxiMemory(self.dut.axi, self.memory, **timing)
         self.bus = RtlBus(self.dut.dev)
         self.driver = QmDriver(self.bus, self.memory, depth)
