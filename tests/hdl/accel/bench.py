@@ -55,7 +55,8 @@ class Bench:
 
     def __init__(self, *, depth: int = 8, lanes: int = 2, queues: int = 8, **timing: Any):
         config = Config.preset("tiny").with_(
-            queues=queues, lanes=lanes, tbu_slots=lanes + 2, tbu_threads=lanes + 2, write_blocks=lanes)
+            queues=queues, lanes=lanes, tbu_slots=lanes + 2, tbu_threads=lanes + 2,
+            write_blocks=lanes)
         self.queues, self.sid = config.queues, config.accel_sid
         self.dut = Accelerator(config)
         self.memory = SparseMemory(0, 1 << 26)
