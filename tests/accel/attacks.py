@@ -33,10 +33,11 @@ from spec.qm import (
     MailboxCommand,
 )
 from spec.sec import BD3, ErrorType, Mode, Scene
-from tests.accel.system_cases import SOURCE, TARGET, System
+from tests.accel.system_cases import SOURCE, TARGET, TRIES, System
 
 SECRET = 0x6000_0000        # only in the victim's address space
 READ_ONLY = 0x6100_0000     # the attacker may read it
+CALM = 30                   # looks at the registers
 SQ, CQ = DoorbellCommand.SQ, DoorbellCommand.CQ
 
 
@@ -63,12 +64,16 @@ class Stage:
         return await self.system.bus.read(Region.ACCEL, SEND_SQE_TO_ACC_CNT.OFFSET)
 
     async def quiet(self) -> None:
-        """Wait until nothing is under way."""
-        async def idle() -> bool:
-            return bool(await self.system.bus.read(Region.ACCEL, IN_IDLE_ST.OFFSET))
-
-        for _ in range(5):
-            await self.system.until("idle", idle)
+        """Wait until nothing has been under way for a while."""
+        last, calm = -1, 0
+        for _ in range(TRIES * CALM):
+            idle = await self.system.bus.read(Region.ACCEL, IN_IDLE_ST.OFFSET)
+            count = await self.sent()
+            calm = calm + 1 if idle and count == last else 0
+            last = count
+            if calm == CALM:
+                return
+        raise AssertionError("the accelerator never rests")
 
     async def dropped(self, *rings: Awaitable[None]) -> str:
         """What came of doorbells: nothing, or jobs."""
