@@ -13,9 +13,10 @@ from pymodel.checker import Checker, Observation
 from pymodel.memory import PAGE
 from pymodel.transaction import Ending, Transaction
 from spec.commands import RESUME, STALL_TERM
-from spec.events import F_TRANSLATION, TRANSLATION_FAULTS
+from spec.events import F_TRANSLATION, TRANSLATION_FAULTS, EventType, FaultClass
 from spec.registers import CR0
 from spec.vmsa import shift
+from tb.coverage import Counts
 from tb.env import Env
 from tb.machine import Machine, register_state
 from tb.random_world import World
@@ -49,6 +50,8 @@ class Attempt:
 
     Members
     -------
+    kind
+        Stage, event, class.
     seen, before
         Times: it was visible at `seen`, and became so at `before` at the earliest.
     answer, answered
@@ -59,6 +62,7 @@ class Attempt:
 
     sid: int
     stag: int
+    kind: tuple[str, str, str]
     seen: int
     before: int
     answer: str = ""
@@ -81,9 +85,9 @@ class StallSoftware:
     """
 
     def __init__(self, env: Env, machine: Machine, recorder: Recorder, checker: Checker,
-                 world: World) -> None:
+                 world: World, coverage: Counts) -> None:
         self._env, self._machine, self._recorder, self._world = env, machine, recorder, world
-        self._checker = checker
+        self._checker, self._coverage = checker, coverage
         self._rng = env.rng
         self._eager = self._rng.choice((0.0, 0.2, 0.7))  # chance of an answer at each look
         self._off = self._rng.choice((0.0, 0.0, 0.1))    # chance that the queue is disabled
@@ -136,10 +140,8 @@ class StallSoftware:
             self._checker.on_state(await register_state(self._env), since, self._env.cycles)
             await self.look()
             if not value:
-                self.counts[OFF] += len(self._live)
-                for attempt in self._live.values():
-                    attempt.answer, attempt.answered = OFF, self._env.cycles
-                self._live.clear()
+                for stag in list(self._live):
+                    self._end(stag, OFF)
                 self._terms += [(stream.sid, self._env.cycles) for stream in self._world.streams]
             await self._env.wait_cycles(self._rng.randrange(200))
 
@@ -158,7 +160,8 @@ class StallSoftware:
                 assert old.unsure, f"STAG {record.STAG} is used twice"
                 old.answer = TERM
             key = _key(record)
-            attempt = Attempt(record.StreamID, record.STAG, self._env.cycles, since)
+            kind = (str(1 + record.S2), EventType(record.TYPE).name, FaultClass(record.CLASS).name)
+            attempt = Attempt(record.StreamID, record.STAG, kind, self._env.cycles, since)
             self._attempts[key].append(attempt)
             self._live[record.STAG], self._keys[record.STAG] = attempt, key
         assert len(self._live) <= self._machine.impl.STALL_MAX
@@ -178,14 +181,13 @@ class StallSoftware:
                 RESUME.make(StreamID=attempt.sid, STAG=stag ^ 0x8000, Ac=1)])
         tired = last or len(self._attempts[key]) > RETRIES
         answer = rng.choices((RETRY, ABORT, RAZWI, TERM), (0 if tired else 6, 2, 2, 1))[0]
-        self.counts[answer] += 1
         if answer == TERM:
             await self._terminate(attempt.sid)
             return
         if answer == RETRY and rng.random() < 0.5:
             self._map(key)
-        del self._live[stag]
-        attempt.answer, attempt.answered = answer, self._env.cycles
+        self._end(stag, answer)
+        self._coverage.add("command", "RESUME", "whole", "unused")
         await self._machine.post([RESUME.make(StreamID=attempt.sid, STAG=stag, Ac=answer == RETRY,
                                               Ab=1 if answer == ABORT else
                                               rng.randrange(2) if answer == RETRY else 0)])
@@ -202,19 +204,26 @@ class StallSoftware:
                             leaf.present = True
                             half.put(leaf.slot, leaf.value)
 
+    def _end(self, stag: int, answer: str) -> None:
+        """The stall is no longer live."""
+        attempt = self._live.pop(stag)
+        attempt.answer, attempt.answered = answer, self._env.cycles
+        self.counts[answer] += 1
+        self._coverage.add("stall", *attempt.kind, answer)
+
     async def _terminate(self, sid: int) -> None:
         """STALL_TERM. What was visible before it ends; what stalls while it is executed, may."""
         for stag, attempt in list(self._live.items()):
             if attempt.sid == sid:
-                attempt.answer, attempt.answered = TERM, self._env.cycles
-                del self._live[stag]
+                self._end(stag, TERM)
         self._terms.append((sid, self._env.cycles))
+        self._coverage.add("command", "STALL_TERM", "whole", "unused")
         await self._recorder.post([STALL_TERM.make(StreamID=sid)])
         await self._recorder.settle()
-        known = set(self._live)
+        known = list(self._live.values())
         await self.look()
-        for stag, attempt in self._live.items():
-            attempt.unsure |= attempt.sid == sid and stag not in known
+        for attempt in self._live.values():
+            attempt.unsure |= attempt.sid == sid and not any(attempt is one for one in known)
 
     def unfold(self, observations: Iterable[Observation]) -> list[Observation]:
         """Observations of transactions that have ended, as one for each attempt; those that

@@ -30,6 +30,7 @@ from spec.registers import GBPA
 from spec.stream_table import SteConfig
 from tb.cases.random_translation import poison, request, untouched, weather
 from tb.client import Request
+from tb.coverage import Counts
 from tb.env import Env
 from tb.machine import Machine, register_state
 from tb.random_spaces import Layout
@@ -64,7 +65,8 @@ async def stalls(env: Env) -> dict[str, Any]:
     checker = Checker(machine.impl, env.mem, await register_state(env))
     recorder = Recorder(env, machine, checker, memory, env.params.get("skip"), world.e2h)
     memory.descriptors = world.descriptors()
-    software = StallSoftware(env, machine, recorder, checker, world)
+    counts = Counts(machine.impl)
+    software = StallSoftware(env, machine, recorder, checker, world, counts)
     seen: list[Observation] = []
     events: Counter[str] = Counter()
     ends: Counter[str] = Counter()
@@ -95,7 +97,8 @@ async def stalls(env: Env) -> dict[str, Any]:
     untouched(env, world)
     return {"transactions": sum(ends.values()), "agree": sum(ends.values()),
             "attempts": len(seen), "outcomes": dict(ends), "events": dict(events),
-            "answers": dict(software.counts), "digest": _digest(seen, events)}
+            "answers": dict(software.counts), "coverage": counts.json(),
+            "digest": _digest(seen, events)}
 
 
 def let_stall(world: World) -> None:
@@ -125,7 +128,8 @@ def _batch(env: Env, world: World, used: set) -> list[Request]:
 async def _change(world: World, recorder: Recorder) -> None:
     """Take a leaf away or put it back; let a context stall or not."""
     rng = world.rng
-    contexts = [(s, c) for s in world.streams for c in s.contexts]
+    # Where S is illegal, what it does under traffic could not be told from a terminated stall.
+    contexts = [(s, c) for s in world.streams for c in s.contexts if not s.ste.S1STALLD]
     if not contexts:
         return
     stream, context = rng.choice(contexts)
