@@ -43,11 +43,11 @@ class Bus(ABC):
 
     @abstractmethod
     async def read(self, region: Region, offset: int, size: int = 4) -> int:
-        """Read a register of 4 or 8 bytes."""
+        """Read a register of 4 or 8 bytes. EIO: the device answers with an error."""
 
     @abstractmethod
     async def write(self, region: Region, offset: int, value: int, size: int = 4) -> None:
-        """Write a register of 4 or 8 bytes; complete when the device has it."""
+        """Write a register of 4 or 8 bytes; complete when the device has it. EIO as for `read`."""
 
     @abstractmethod
     async def interrupt(self, name: str, cycles: int) -> bool:

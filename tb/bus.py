@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from driver.bus import Bus, Region
 from driver.dma import PageAllocator
 from driver.model_bus import device_offset
 from pymodel.memory import Memory
 from tb.env import Env
+from tb.registers import RegisterError
 
 RAM_BASE = 0x8000_0000
 RAM_SIZE = 1 << 30
@@ -33,11 +38,13 @@ class CocotbBus(Bus):
 
     async def read(self, region: Region, offset: int, size: int = 4) -> int:
         port, offset = self._port(region, offset)
-        return (await port.run([(offset, size, None)]))[0]
+        with _refusals():
+            return (await port.run([(offset, size, None)]))[0]
 
     async def write(self, region: Region, offset: int, value: int, size: int = 4) -> None:
         port, offset = self._port(region, offset)
-        await port.run([(offset, size, value)])
+        with _refusals():
+            await port.run([(offset, size, value)])
 
     async def interrupt(self, name: str, cycles: int) -> bool:
         return await self.env.irq.wait(name, cycles)
@@ -46,3 +53,12 @@ class CocotbBus(Bus):
         if region is Region.SMMU:
             return self.env.cfg, offset
         return self.env.dev, device_offset(region, offset)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """An error response of the design is EIO."""
+    try:
+        yield
+    except RegisterError as error:
+        raise OSError(errno.EIO, str(error)) from None

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from uuid import UUID
 
 from driver.bus import Bus
-from driver.bus import Region as Window
 from driver.vfio.device import DeviceFile, Region
 from driver.vfio.host import DRIVER, SEC, Host
 from driver.vfio.pci import (
@@ -19,7 +18,7 @@ from driver.vfio.pci import (
 from driver.vfio.uapi import RegionFlag
 from driver.vfio_user.dma import SLAB, ChannelDma, Dma, FunctionDma
 from driver.vfio_user.memory import Holes, Ram
-from spec.registers import CR0, CR0ACK, GBPA
+from driver.vfio_user.restore import abort_all, restore
 
 
 class Opened(ABC):
@@ -107,21 +106,10 @@ class _Function(Opened):
 
     async def close(self) -> None:
         """What waits in the SMMU is aborted, then the accelerator stops, then memory goes."""
-        await self._bypass(abort=True)
-        await self._bus.set_and_acknowledge(Window.SMMU, CR0.OFFSET, CR0ACK.OFFSET, 0)
+        await abort_all(self._bus)
         await self.file.close()
-        await self._bypass(abort=False)
+        await restore(self._bus)
         await self.dma.clear()
-
-    async def _bypass(self, *, abort: bool) -> None:
-        """What happens to transactions while the SMMU is off (reference 1.6)."""
-        await self._bus.write(Window.SMMU, GBPA.OFFSET, GBPA.RESET | GBPA.pack(
-            Update=1, ABORT=abort))
-
-        async def taken() -> bool:
-            return not GBPA(await self._bus.read(Window.SMMU, GBPA.OFFSET)).Update
-
-        await self._bus.poll(taken, "GBPA")
 
 
 class _Channel(Opened):

@@ -121,16 +121,21 @@ class Server:
             self._selector.modify(connection.socket, wanted, session)
 
     async def _drop(self, session: Session) -> None:
+        """Clean up after a client. A device that cannot be taken back is given to nobody again."""
         endpoint = next(e for e, s in self._sessions.items() if s is session)
         self._selector.unregister(session.connection.socket)
         try:
             await session.close()
-        finally:
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            print(f"{endpoint.name} is out of service", file=sys.stderr)
+        else:
             del self._sessions[endpoint]
 
     async def _end(self) -> None:
         for session in list(self._sessions.values()):
-            await self._drop(session)
+            if session.connection.socket.fileno() >= 0:
+                await self._drop(session)
         for sock, path in self._listening:
             sock.close()
             path.unlink(missing_ok=True)

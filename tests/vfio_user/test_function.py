@@ -1,6 +1,7 @@
 """The whole function over vfio-user: our own drivers as its client."""
 
 import errno
+import random
 
 import pytest
 
@@ -13,8 +14,10 @@ from driver.vfio_user.client import Client, SharedPages
 from pymodel.memory import PAGE
 from sim.demo.scenario import SOURCE, TARGET, Scenario
 from sim.serve.process import served
-from spec.sec import ErrorType
+from spec.registers import SMMU
+from spec.sec import BAR2, ErrorType
 from tests.driver.rig import fails
+from tests.vfio_user.test_channel import again
 
 SID = 0x18
 
@@ -98,3 +101,41 @@ def test_nothing_but_the_clients_memory_is_there(tmp_path):
         assert run(queue.receive())[0].error is ErrorType.DATA_READ
         pages.close()
         bus.close()
+
+
+def scribble(client, rng, writes):
+    """Random values into random registers; what is refused is refused."""
+    for _ in range(writes):
+        region, registers = rng.choice([
+            (PciRegion.BAR0, list(SMMU)), (PciRegion.BAR2, list(BAR2)),
+            (PciRegion.CONFIG, None), (PciRegion.BAR4, None)])
+        offset = (rng.choice(registers).OFFSET if registers else
+                  rng.randrange(0, 0x1000 if region == PciRegion.CONFIG else 0x20000, 4))
+        size = rng.choice((4, 8))
+        value = rng.choice((0, 1, rng.getrandbits(16), rng.getrandbits(64), (1 << 64) - 1))
+        try:
+            client.write(region, offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
+            client.read(region, offset, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EIO):
+                raise
+
+
+@pytest.mark.parametrize("args", [
+    ("--preset", "base"), pytest.param(("--dut", "rtl"), marks=pytest.mark.verilator)],
+    ids=["model", "rtl"])
+def test_scribbling_owners(tmp_path, args):
+    """Owners who write anything anywhere and die; the next one finds a device like new."""
+    rng = random.Random(7)
+    path = tmp_path / "function.sock"
+    with served(tmp_path, "--function", *args):
+        for n in range(24):
+            pages = SharedPages(1 << 20)
+            client = again(lambda: Client(path))
+            client.map(pages.fd, 0, rng.choice((0, 0x4000_0000)), 1 << 20)
+            scribble(client, rng, 120)
+            client.close()
+            pages.close()
+            if n % 4 == 3:
+                bus, _, _ = again(lambda: story(path, b"like new" * 100))
+                bus.close()
