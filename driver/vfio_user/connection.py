@@ -41,11 +41,14 @@ class Connection:
     ----------
     limit
         Bytes of the longest payload; a longer one ends the connection.
+    fds
+        Descriptors that a message may have. Of more, one more is kept, to show that they were too
+        many, and the rest is closed at once.
     """
 
-    def __init__(self, sock: socket.socket, limit: int) -> None:
+    def __init__(self, sock: socket.socket, limit: int, fds: int) -> None:
         sock.setblocking(False)
-        self.socket, self._limit = sock, limit
+        self.socket, self._limit, self._keep = sock, limit, fds + 1
         self._buffer = bytearray()
         self._fds: list[int] = []
         self._out: deque[tuple[memoryview, list[int]]] = deque()
@@ -129,10 +132,13 @@ class Connection:
             for level, kind, raw in control:
                 if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                     self._fds += array.array("i", raw[:len(raw) // 4 * 4])
+            excess = self._fds[self._keep:]
+            del self._fds[self._keep:]
+            _close(excess)
             if not data:
                 raise Closed("the peer has closed")
-            if flags & socket.MSG_CTRUNC or len(self._fds) > FDS_PER_CALL:
-                raise Closed("too many file descriptors")
+            if flags & socket.MSG_CTRUNC:
+                raise Closed("more file descriptors than we can have")
             self._buffer += data
         return True
 

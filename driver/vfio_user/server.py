@@ -13,7 +13,7 @@ from pathlib import Path
 
 from driver.vfio_user.connection import Closed, Connection
 from driver.vfio_user.endpoint import Endpoint
-from driver.vfio_user.session import PAYLOAD_MAX, Session
+from driver.vfio_user.session import OURS, PAYLOAD_MAX, Session
 
 TURNS = 64  # messages in a row after which the device gets its time
 
@@ -99,7 +99,7 @@ class Server:
         if endpoint in self._sessions:
             sock.close()
             return
-        session = Session(Connection(sock, PAYLOAD_MAX), endpoint)
+        session = Session(Connection(sock, PAYLOAD_MAX, OURS.max_msg_fds), endpoint)
         self._sessions[endpoint] = session
         self._selector.register(sock, selectors.EVENT_READ, session)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -37,6 +38,8 @@ def command(directory: Path, dut: str, function: bool, channels: int | None, pre
     Exit status: 0 ended by SIGTERM or SIGINT, 1 the simulation failed.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # clients send descriptors
     name = preset or PRESETS[dut]
     config = Config.preset(name)
     if channels:

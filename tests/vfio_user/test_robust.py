@@ -1,5 +1,6 @@
 """Clients that misbehave: the server answers or hangs up, loses nothing; others never notice."""
 
+import errno
 import os
 import random
 import socket
@@ -224,6 +225,20 @@ def test_client_that_never_listens(server):
     client.socket.setblocking(True)
     for _ in range(sent):
         assert client.receive()[0].id == 1
+    client.close()
+
+
+def test_descriptors_without_end(server):
+    """A message that never ends and brings descriptors with every byte: few of them are kept."""
+    client = again(lambda: Client(server.path(0)))
+    before = len(os.listdir("/proc/self/fd"))
+    with files(("eventfd",) * 40) as fds:
+        for byte in Header(1, Command.DMA_MAP, 48, 0).encode():
+            client.send(bytes([byte]), fds)
+            server.neighbour.check()
+    assert len(os.listdir("/proc/self/fd")) <= before + client.server.max_msg_fds + 1
+    client.send(uapi.DmaMap(32, 3, 0, 0x4000, PAGE).encode())
+    assert client.receive()[0].error == errno.EINVAL
     client.close()
 
 
