@@ -69,13 +69,17 @@ class Device(ABC):
     async def open(self, domain: Domain | None, closed: Callable[[], None]) -> DeviceFile:
         """Give the device to a program whose memory is reached through `domain` (None: without an
         IOMMU). EBUSY if it is open."""
-        file = DeviceFile(self, closed)
+        file = self.file(closed)
         try:
             await self.start(domain)
         except OSError:
             self.opened = False
             raise
         return file
+
+    def file(self, closed: Callable[[], None]) -> DeviceFile:
+        """What a program gets that opens it."""
+        return DeviceFile(self, closed)
 
     async def release(self) -> None:
         """The program has closed it: take everything back, in the middle of whatever it does."""

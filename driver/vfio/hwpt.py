@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from driver.iommu.domain import Domain, Iommu
@@ -73,10 +74,13 @@ class NestedHwpt:
     -------
     entry
         The STE.
+    closed
+        Called at its end.
     """
 
     parent: Hwpt
     entry: STE
+    closed: Callable[[], None]
     flags: HwptFlag = NO_FLAGS
     automatic: bool = False
     bound: list[BoundDevice] = field(default_factory=list)
@@ -92,7 +96,7 @@ class NestedHwpt:
 
     async def close(self) -> None:
         """End it; nothing is attached."""
-        self.parent.nested -= 1
+        self.closed()
 
 
 def make_parent(iommu: Iommu, ioas: Ioas) -> Hwpt:
@@ -153,14 +157,15 @@ class BoundDevice:
         if old is hwpt:
             return
         new = hwpt.domain if isinstance(hwpt, Hwpt) else None
-        if isinstance(new, Domain) and isinstance(old, Hwpt) and isinstance(old.domain, Domain):
-            if pasid:
-                await self.device.replace_pasid(pasid, new)
-            else:
-                await self.device.move(new)
+        if not (isinstance(new, Domain) and isinstance(old, Hwpt)
+                and isinstance(old.domain, Domain)):
+            await self.detach(pasid)
+            await self.attach(pasid, hwpt)
+            return
+        if pasid:
+            await self.device.replace_pasid(pasid, new)
         else:
-            await self.device.stop()
-            await hwpt.give_to(self.device, pasid)
+            await self.device.move(new)
         self._note(pasid, hwpt)
         await self._left(old)
 

@@ -58,14 +58,8 @@ class LegacyMdev(Mdev):
         flags = SpimdevFlag.MULTI_PROC | SpimdevFlag.SVM
         return flags if self._qm.iommu.smmu.impl.stalls else flags | SpimdevFlag.SVM_NO_FAULT
 
-    async def open(self, domain: Domain | None, closed: Callable[[], None]) -> DeviceFile:
-        file = LegacyFile(self, closed)
-        try:
-            await self.start(domain)
-        except OSError:
-            self.opened = False
-            raise
-        return file
+    def file(self, closed: Callable[[], None]) -> DeviceFile:
+        return LegacyFile(self, closed)
 
     async def start(self, domain: Domain | None) -> None:
         await super().start(domain)

@@ -22,6 +22,8 @@ class Viommu:
 
     Members
     -------
+    users
+        Guests' page tables.
     streams
         StreamIDs by the guest's own.
     """
@@ -41,8 +43,8 @@ class Viommu:
             entry = nested_entry(STE.from_words([words.low, words.high]), self._space.entry())
         except ValueError as error:
             raise fail(errno.EIO, str(error)) from None
-        self.parent.nested += 1
-        return NestedHwpt(self.parent, entry)
+        self.users += 1
+        return NestedHwpt(self.parent, entry, self._closed)
 
     def add(self, bound: BoundDevice, virtual: int) -> None:
         """VDEVICE_ALLOC. EEXIST: the guest's StreamID names another device."""
@@ -77,6 +79,10 @@ class Viommu:
     async def close(self) -> None:
         """End it."""
         self.parent.nested -= 1
+
+    def _closed(self) -> None:
+        """A guest's page table ends."""
+        self.users -= 1
 
     @property
     def _space(self) -> StageTwo:

@@ -216,7 +216,7 @@ def test_refused(guest):
     nested = guest.nest(guest.stage1())
     with fails(E.EINVAL):
         attach(owner, nested, 3)  # a guest's stage 1 has the guest's own PASIDs
-    for number in (guest.parent, guest.space):
+    for number in (guest.parent, guest.space, guest.viommu):
         with fails(E.EBUSY):
             ioctl(owner, IommufdIoctl.DESTROY, fd.Destroy(8, number))
     for number in (nested, guest.viommu, guest.parent):
