@@ -216,11 +216,19 @@ class QmDriver:
         half = (1 << 64) - 1
         await self.bus.write(Region.ACCEL, Mailbox.OFFSET, value & half, 8)
         await self.bus.write(Region.ACCEL, Mailbox.OFFSET + 8, value >> 64, 8)
-        await self._until(Mailbox, 0, Mailbox.busy.mask)
+        await self.bus.poll(self._executed, f"mailbox {command.name} of queue {queue}")
         status = Mailbox(await self._read(Mailbox)).status
         if status:
             raise DriverError(f"mailbox {command.name} of queue {queue}: "
                               f"{MailboxStatus(status).name}")
+
+    async def _executed(self) -> bool:
+        """Whether the mailbox is done. A queue that is being stopped may have jobs that wait for
+        memory: meanwhile faults are handled."""
+        if not await self._read(Mailbox) & Mailbox.busy.mask:
+            return True
+        await self.iommu.faults.service()
+        return False
 
     async def service(self) -> list[int]:
         """Take all entries of the event queue; the queues that have completions."""

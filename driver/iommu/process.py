@@ -28,12 +28,9 @@ class Binding:
             self._closers.remove(close)
 
     async def hush(self) -> None:
-        """Have no transaction wait for memory: abort them all if there is one user left; else the
-        others' go on, and faults are handled."""
+        """Abort all transactions if there is one user left; the others' go on."""
         if self.users == 1:
             await self.stream.silence(self._pasid)
-        else:
-            await self.stream.iommu.faults.service()
 
     async def end(self) -> None:
         """Abort what is in flight, have the users let go, free the PASID."""

@@ -44,6 +44,8 @@ class EventQueue:
         if prod.OVFLG != self._overflow:
             self._overflow = prod.OVFLG
             self.overflows += 1
+        elif not events:
+            return events
         cons = EVENTQ_CONS.pack(RD=self._cons, OVACKFLG=prod.OVFLG)
         await self._bus.write(Region.SMMU, EVENTQ_CONS.OFFSET, cons)
         return events

@@ -139,6 +139,13 @@ class OwnedDomain:
         del self.places[iova]
 
 
+class NoFaults:
+    """Faults of a program's own address spaces wait in its fault queues, for the program."""
+
+    async def service(self) -> int:
+        return 0
+
+
 class OwnedStream:
     """The function's transactions: the program chooses their PASIDs and attaches page tables to
     them.
@@ -156,6 +163,7 @@ class OwnedStream:
         run(file.ioctl(DeviceIoctl.BIND_IOMMUFD, argument))
         self.devid = uapi.Bind.decode(argument).devid
         self._domains: dict[int, OwnedDomain] = {}
+        self.faults = NoFaults()
 
     def domain(self, fault_queue: int = 0) -> OwnedDomain:
         """A new address space for PASIDs; its faults wait in a fault queue, if one is given."""

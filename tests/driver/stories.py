@@ -218,6 +218,11 @@ async def shared_addresses(bus: Bus, sid: int) -> None:
     await first.exit()
     assert await users[1].copy(source, target + PAGE, 16) is ErrorType.OK
     assert second.read(target + PAGE, 16) == b"\2" * 16
+    third = await User(world, uacce, await uacce.open(second)).start()
+    fresh = second.mmap(3 * PAGE)
+    await third.send(fresh, fresh, 3 * PAGE)  # its queue is put while the pages come
+    await third.file.close()
+    assert await users[1].copy(source, target, 16) is ErrorType.OK
     for user in users:
         await user.file.close()
     await second.exit()
