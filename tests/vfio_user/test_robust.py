@@ -19,9 +19,11 @@ from driver.wd.queue import Queue, copy_job
 from driver.wd.vfio_user import VfioUserChannel
 from pymodel.memory import PAGE
 from sim.scenarios.conformance import COMMANDS, files, text
+from sim.serve.process import served
 from spec.qm import DOORBELL_OFFSET, Doorbell, DoorbellCommand
 from tests.vfio_user.rig import serving
 from tests.vfio_user.test_channel import again
+from tests.vfio_user.test_function import story
 
 SEED = 2017
 MESSAGES = 10_000
@@ -115,6 +117,40 @@ def ping(client):
     return True
 
 
+def survives(client, rng, n):
+    """Send message `n`; whether the connection goes on, which it must if the framing is whole."""
+    data, kinds, whole, reply = mutated(rng)
+    with files(kinds) as fds:
+        try:
+            client.send(data, fds)
+            if not whole:
+                client.socket.shutdown(socket.SHUT_WR)
+                while client.socket.recv(1 << 16):
+                    pass
+            alive = whole and ping(client)
+        except (ConnectionResetError, BrokenPipeError):
+            alive = False
+    assert alive or not whole or reply, f"message {n}: {data.hex()}"
+    return alive
+
+
+def test_fuzzed_messages_to_the_function(tmp_path):
+    """A tenth of MESSAGES; the device works for whoever comes after."""
+    rng, client = random.Random(SEED), None
+    path = tmp_path / "function.sock"
+    with served(tmp_path, "--function", "--preset", "base"):
+        for n in range(MESSAGES // 10):
+            if client is None:
+                client = again(lambda: Client(path))
+            if not survives(client, rng, n):
+                client.close()
+                client = None
+        if client:
+            client.close()
+        bus, _, _ = again(lambda: story(path, b"as ever" * 100))
+        bus.close()
+
+
 def test_fuzzed_messages(server):
     """MESSAGES of them from one seed; the neighbour works all the time."""
     rng, client, ended, before = random.Random(SEED), None, 0, None
@@ -124,18 +160,7 @@ def test_fuzzed_messages(server):
             client, before = None, held(server)
         if client is None:
             client = again(lambda: Client(server.path(0)))
-        data, kinds, whole, reply = mutated(rng)
-        with files(kinds) as fds:
-            try:
-                client.send(data, fds)
-                if not whole:
-                    client.socket.shutdown(socket.SHUT_WR)
-                    while client.socket.recv(1 << 16):
-                        pass
-                alive = whole and ping(client)
-            except (ConnectionResetError, BrokenPipeError):
-                alive = False
-        assert alive or not whole or reply, f"message {n}: {data.hex()}"
+        alive = survives(client, rng, n)
         if not alive or rng.random() < 0.02:
             ended += 1
             client.close()
