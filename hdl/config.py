@@ -62,12 +62,12 @@ class Config:
     memory_reads
         Outstanding reads of the TCU's memory port.
     ste_entries, cd_entries
-        Entries of the TCU's STE cache and CD cache; 0 disables a cache.
+        Entries of the TCU's STE cache and CD cache; 0 disables the cache.
     walk_entries
-        Table descriptors that the walk cache of each stage keeps for each level.
+        Table descriptors that the walk cache of each stage keeps for each level; 0 disables it.
     tlb_entries, ipa_entries
-        Leaf descriptors of stage 1 (the main TLB) and of stage 2 (IPA to PA): pages; blocks of each
-        size have a quarter of it.
+        Leaf descriptors of stage 1 (the main TLB; a power of two) and of stage 2 (IPA to PA):
+        pages, and fewer blocks of each size. 0 disables the cache.
     """
 
     impl: Implementation
@@ -81,13 +81,13 @@ class Config:
     tbu_slots: int = 32
     tbu_threads: int = 16
     write_blocks: int = 16
-    walks: int = 16
-    memory_reads: int = 16
+    walks: int = 32
+    memory_reads: int = 32
     ste_entries: int = 16
     cd_entries: int = 16
     walk_entries: int = 16
-    tlb_entries: int = 32
-    ipa_entries: int = 16
+    tlb_entries: int = 512
+    ipa_entries: int = 32
 
     def __post_init__(self) -> None:
         for name, low, high in (("clients", 0, 14), ("queues", 2, QUEUES_MAX),
@@ -96,12 +96,13 @@ class Config:
                                 ("tbu_threads", 1, 64), ("write_blocks", 1, 64), ("walks", 1, 64),
                                 ("memory_reads", 1, 128), ("ste_entries", 0, 128),
                                 ("cd_entries", 0, 128), ("walk_entries", 0, 128),
-                                ("tlb_entries", 0, 128), ("ipa_entries", 0, 128)):
+                                ("tlb_entries", 0, 4096), ("ipa_entries", 0, 128)):
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise ConfigError(f"{name}={value!r}: must be an integer from {low} to {high}")
-        if self.queues & (self.queues - 1):
-            raise ConfigError(f"queues={self.queues}: must be a power of two")
+        for name, zero in (("queues", ""), ("tlb_entries", "0 or ")):
+            if (value := getattr(self, name)) & (value - 1):
+                raise ConfigError(f"{name}={value}: must be {zero}a power of two")
         for name in ("tbu_slots", "tbu_threads", "write_blocks"):
             if getattr(self, name) < self.lanes:
                 raise ConfigError(f"lanes={self.lanes}: at most {name}={getattr(self, name)}, or "
@@ -166,12 +167,12 @@ _NUMBERS = tuple(field.name for field in fields(Config) if field.name != "impl")
 
 _TINY = {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "write_blocks": 2, "walks": 2,
          "memory_reads": 4, "ste_entries": 2, "cd_entries": 2, "walk_entries": 2,
-         "tlb_entries": 4, "ipa_entries": 2}
+         "tlb_entries": 16, "ipa_entries": 2}
 SIZES: dict[str, dict[str, int]] = {
     "tiny": _TINY,
     "tiny-stall": _TINY,
     "base": {"utlb_entries": 32, "queues": 16},
     "full": {"utlb_entries": 64, "tbu_slots": 64, "tbu_threads": 32, "write_blocks": 32,
              "walks": 32, "memory_reads": 32, "queues": 64, "ste_entries": 64, "cd_entries": 64,
-             "walk_entries": 32, "tlb_entries": 64, "ipa_entries": 32},
+             "walk_entries": 32, "tlb_entries": 1024, "ipa_entries": 64},
 }

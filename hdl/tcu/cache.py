@@ -16,8 +16,8 @@ Drops = Callable[[Module, data.View], Callable[[data.View], Value]]
 class Cache(wiring.Component):
     """Entries found by the equality of their keys: keys in flip-flops, values in a memory.
 
-    A lookup and a fill share one key. A fill replaces the entry of the same key, else an empty
-    one, else one not used since all others were. Without entries nothing ever hits.
+    A fill replaces the entry of the same key, else an empty one, else one not used since all
+    others were. Without entries nothing ever hits.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class Cache(wiring.Component):
         Key, whether an entry has it, its value; combinational.
     use
         Strobe: the entry of `lookup` was used.
-    fill, content
-        Strobe: keep `content` for `lookup`. Not together with `drop` or `flush`.
+    fill, place, content
+        Strobe: keep `content` for key `place`. Not together with `drop` or `flush`.
     drop, invalidation
         Strobe: apply `invalidation`, from the next cycle on.
     flush
@@ -47,7 +47,7 @@ class Cache(wiring.Component):
         self.value = value
         super().__init__({
             "lookup": In(key), "hit": Out(1), "found": Out(value), "use": In(1),
-            "fill": In(1), "content": In(value),
+            "fill": In(1), "place": In(key), "content": In(value),
             "drop": In(1), "invalidation": In(Invalidation), "flush": In(1),
         })
 
@@ -56,10 +56,10 @@ class Cache(wiring.Component):
         n = self.entries
         if not n:
             return m
-        wanted = self.lookup.as_value()
+        wanted, place = self.lookup.as_value(), self.place.as_value()
         keys = [Signal(len(wanted), name=f"key{i}") for i in range(n)]
         valid, used, match, victim = Signal(n), Signal(n), Signal(n), Signal(n)
-        touch, dropped = Signal(n), Signal(n)
+        same, touch, dropped = Signal(n), Signal(n), Signal(n)
         number = Signal(range(max(n, 2)))
         m.submodules.values = values = memory.Memory(shape=self.value, depth=max(n, 2), init=[])
         read, write = values.read_port(domain="comb"), values.write_port()
@@ -67,7 +67,8 @@ class Cache(wiring.Component):
             match.eq(Cat(valid[i] & (keys[i] == wanted) for i in range(n))),
             self.hit.eq(match.any()), number.eq(encode(match)),
             read.addr.eq(number), self.found.eq(read.data),
-            victim.eq(Mux(self.hit, match,
+            same.eq(Cat(valid[i] & (keys[i] == place) for i in range(n))),
+            victim.eq(Mux(same.any(), same,
                           Mux(valid.all(), first_one(~used), first_one(~valid))) if n > 1 else 1),
             write.addr.eq(encode(victim)), write.data.eq(self.content), write.en.eq(self.fill),
             touch.eq(Mux(self.fill, victim, Mux(self.use, match, 0))),
@@ -78,7 +79,7 @@ class Cache(wiring.Component):
             m.d.sync += used.eq(Mux((used | touch).all(), touch, used | touch))
         for i in range(n):
             with m.If(self.fill & victim[i]):
-                m.d.sync += keys[i].eq(wanted)
+                m.d.sync += keys[i].eq(place)
         with m.If(self.flush):
             m.d.sync += valid.eq(0)
         with m.Elif(self.drop):

@@ -21,7 +21,9 @@ from hdl.tcu.bits import Kept
 from spec.context import CD
 from spec.stream_table import STE
 
-MEMORY_BITS = 512  # the largest structure read at once: STE, CD
+# STE and CD are read as far as they have fields that the SMMU knows.
+STRUCTURE_SHIFT = 5
+MEMORY_BITS = 8 << STRUCTURE_SHIFT
 
 
 class Phase(enum.Enum, shape=4):
@@ -81,6 +83,24 @@ class Restriction(data.Struct):
     ap: unsigned(2)
     uxn: unsigned(1)
     pxn: unsigned(1)
+
+
+class KeptLeaf(data.Struct):
+    """A leaf descriptor with AF set (little-endian), hierarchical bits of the tables above it."""
+
+    word: unsigned(64)
+    restriction: Restriction
+
+
+class Found(data.Struct):
+    """What the main TLB has for an address: the descriptor of a leaf of `level`; `page`: it is in
+    way `way` of its set."""
+
+    hit: unsigned(1)
+    level: unsigned(2)
+    page: unsigned(1)
+    way: unsigned(2)
+    leaf: KeptLeaf
 
 
 class Fault(data.Struct):

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hdl.streams import Sync, TranslationRequest
-from hdl.tcu.context import KeptCD, KeptSTE, Walk
+from hdl.tcu.context import Found, KeptCD, KeptSTE, Walk
 
 
 def index_bits(walks: int) -> int:
@@ -15,19 +15,21 @@ def index_bits(walks: int) -> int:
 
 
 class Contexts(wiring.Component):
-    """The parts of every context in memories with one index for all of them; reads are
-    combinational, writes take effect in the next cycle.
+    """The parts of every context in memories; reads are combinational, writes take effect in the
+    next cycle.
 
     Members
     -------
-    index
-        The context read, and written by the three `write_*` strobes.
-    req, ste, cd, walk
-        Its parts.
+    index, req, ste, cd, walk, found
+        The context whose step it is, and its parts; `found` is what the main TLB has for it.
+    peeks, peek_reqs
+        The requests of two other contexts.
     new, new_index, new_req
         Strobe: a context begins with this request.
-    next, ste_in, cd_in, write_walk, write_ste, write_cd
-        New values and strobes.
+    write_walk, next
+        Strobe, and the new value for `index`.
+    write_ste, ste_index, ste_in; cd, found the same
+        Strobe, context and new value of the other parts.
     """
 
     def __init__(self, walks: int):
@@ -35,26 +37,34 @@ class Contexts(wiring.Component):
         bits = index_bits(walks)
         super().__init__({
             "index": In(bits), "req": Out(TranslationRequest), "ste": Out(KeptSTE.layout),
-            "cd": Out(KeptCD.layout), "walk": Out(Walk),
+            "cd": Out(KeptCD.layout), "walk": Out(Walk), "found": Out(Found),
+            "peeks": In(bits).array(2), "peek_reqs": Out(TranslationRequest).array(2),
             "new": In(1), "new_index": In(bits), "new_req": In(TranslationRequest),
-            "next": In(Walk), "ste_in": In(KeptSTE.layout), "cd_in": In(KeptCD.layout),
-            "write_walk": In(1), "write_ste": In(1), "write_cd": In(1),
+            "write_walk": In(1), "next": In(Walk),
+            "write_ste": In(1), "ste_index": In(bits), "ste_in": In(KeptSTE.layout),
+            "write_cd": In(1), "cd_index": In(bits), "cd_in": In(KeptCD.layout),
+            "write_found": In(1), "found_index": In(bits), "found_in": In(Found),
         })
 
     def elaborate(self, platform):
         m = Module()
         parts = (
             ("req", TranslationRequest, self.req, self.new_index, self.new_req, self.new),
-            ("ste", KeptSTE.layout, self.ste, self.index, self.ste_in, self.write_ste),
-            ("cd", KeptCD.layout, self.cd, self.index, self.cd_in, self.write_cd),
+            ("ste", KeptSTE.layout, self.ste, self.ste_index, self.ste_in, self.write_ste),
+            ("cd", KeptCD.layout, self.cd, self.cd_index, self.cd_in, self.write_cd),
             ("walk", Walk, self.walk, self.index, self.next, self.write_walk),
+            ("found", Found, self.found, self.found_index, self.found_in, self.write_found),
         )
+        stores = {}
         for name, shape, output, index, value, enable in parts:
             store = memory.Memory(shape=shape, depth=1 << len(self.index), init=[])
-            m.submodules[name] = store
+            stores[name] = m.submodules[name] = store
             read, write = store.read_port(domain="comb"), store.write_port()
             m.d.comb += [read.addr.eq(self.index), output.eq(read.data), write.addr.eq(index),
                          write.data.eq(value), write.en.eq(enable)]
+        for peek, output in zip(self.peeks, self.peek_reqs, strict=True):
+            read = stores["req"].read_port(domain="comb")
+            m.d.comb += [read.addr.eq(peek), output.eq(read.data)]
         return m
 
 

@@ -4,11 +4,12 @@ A context (hdl/tcu/context.py) exists for every accepted request. One context is
 its next step is computed (hdl/tcu/config for stream table to CD, hdl/tcu/walk for the tables) and
 its new state, and a memory read, another step, the answer or a fault report, follow. In order of
 preference a step is owed to: a structure that was read, a context that needs no memory, a fault
-when the reporter is free, a new request. A step never waits for the read port.
+when the reporter is free, a new request that has come through the intake (hdl/tcu/intake.py), which
+has found what the caches have. A step never waits for the read port.
 """
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.streams import (
@@ -24,13 +25,16 @@ from hdl.streams import (
 from hdl.tcu.collect import Collector
 from hdl.tcu.config.cache import cd_cache, ste_cache
 from hdl.tcu.config.step import ConfigStep
-from hdl.tcu.context import Action, KeptCD, KeptSTE, Phase, Step
+from hdl.tcu.context import Action, Found, KeptCD, KeptSTE, Phase, Step
 from hdl.tcu.contexts import Contexts, Lifetimes, index_bits
 from hdl.tcu.faults import FaultReport, FaultReporter
+from hdl.tcu.intake import Intake
 from hdl.tcu.output import Output
 from hdl.tcu.updates import Updates
-from hdl.tcu.walk.cache import leaf_cache, table_cache
+from hdl.tcu.walk.cache import ipa_cache, table_cache
 from hdl.tcu.walk.step import WalkStep
+from hdl.tcu.walk.tags import Tags
+from hdl.tcu.walk.tlb import MainTlb
 
 CONFIG_PHASES = (Phase.START, Phase.L1STD, Phase.STE, Phase.SUBSTREAM, Phase.L1CD, Phase.CD)
 WALK_PHASES = (Phase.SELECT, Phase.S1, Phase.S2START, Phase.S2, Phase.LOCK, Phase.WROTE)
@@ -85,11 +89,12 @@ class Translator(wiring.Component):
         self._responds = Signal()  # which it may with an answer only while there is
         self._room = Signal()
         self._fill = Signal()  # what this step learns may enter a cache
-        new, new_index = self._accept(m)
-        self._choose(m, new, new_index)
+        self._accept(m)
+        self._choose(m)
         self._compute(m)
         self._taint(m)
         self._configuration(m)
+        self._main_tlb(m)
         self._tables(m)
         self._outcome(m)
         self._reads(m, bits)
@@ -97,25 +102,26 @@ class Translator(wiring.Component):
         self._answers(m)
         return m
 
-    def _accept(self, m: Module) -> tuple[Signal, Signal]:
-        """A request takes a free context; its first step comes in a later cycle."""
-        new, new_index = Signal(), Signal.like(self._contexts.index)
+    def _accept(self, m: Module) -> None:
+        """A request takes a free context; its first step comes when the intake has seen it."""
         lifetimes, contexts = self._lifetimes, self._contexts
-        begin = Signal()
+        m.submodules.intake = self._intake = intake = Intake(
+            self.impl, self.walks, merge=bool(self.config.tlb_entries))
+        wiring.connect(m, wiring.flipped(self.req), intake.req)
         m.d.comb += [
-            self.req.ready.eq(lifetimes.room & ~new),
-            begin.eq(self.req.valid & self.req.ready),
-            lifetimes.begin.eq(begin),
-            contexts.new.eq(begin), contexts.new_index.eq(lifetimes.free_index),
+            intake.room.eq(lifetimes.room), intake.free_index.eq(lifetimes.free_index),
+            intake.end.eq(lifetimes.end), intake.end_index.eq(lifetimes.end_index),
+            lifetimes.begin.eq(intake.begin),
+            contexts.new.eq(intake.begin), contexts.new_index.eq(lifetimes.free_index),
             contexts.new_req.eq(self.req.payload),
+            contexts.peeks[0].eq(intake.first), intake.first_req.eq(contexts.peek_reqs[0]),
+            contexts.peeks[1].eq(intake.peer), intake.peer_req.eq(contexts.peek_reqs[1]),
         ]
-        with m.If(begin):
-            m.d.sync += [new.eq(1), new_index.eq(lifetimes.free_index)]
-        return new, new_index
 
-    def _choose(self, m: Module, new: Signal, new_index: Signal) -> None:
+    def _choose(self, m: Module) -> None:
         """Whose step it is."""
         contexts, step, read = self._contexts, self._step, self._collector.structures
+        intake = self._intake
         report = self._faulted.r_rdy & self._reporter.ready
         valid, reports = Signal(), Signal()
         m.d.comb += [
@@ -137,9 +143,11 @@ class Translator(wiring.Component):
         with m.Elif(report):
             m.d.comb += [contexts.index.eq(self._faulted.r_data), reports.eq(1),
                          self._faulted.r_en.eq(self._commit)]
-        with m.Elif(new):
-            m.d.comb += [contexts.index.eq(new_index), step.walk.eq(0)]
-            m.d.sync += new.eq(~self._commit)
+        with m.Elif(intake.entry_valid):
+            m.d.comb += [contexts.index.eq(intake.entry_index), step.walk.eq(0),
+                         step.walk.phase.eq(intake.entry.phase),
+                         step.walk.stage1.eq(intake.entry.stage1),
+                         intake.entry_take.eq(self._commit)]
         with m.Else():
             m.d.comb += valid.eq(0)
 
@@ -166,58 +174,69 @@ class Translator(wiring.Component):
                 with m.Case(*phases):
                     m.d.comb += [getattr(step, name).eq(getattr(part, name))
                                  for name in ("action", "next", "size", "lock", "word", "reply")]
-        m.d.comb += [
-            contexts.write_ste.eq(self._commit & config.ste_accept),
-            contexts.write_cd.eq(self._commit & config.cd_accept),
-        ]
 
     def _configuration(self, m: Module) -> None:
-        """The STE and CD of this step: read, or found in a cache."""
+        """STEs and CDs, read by a step or found in a cache by the intake, into contexts."""
         contexts, step, config = self._contexts, self._step, self._config_step
-        read = self._collector.structures.payload.data
+        intake, read = self._intake, self._collector.structures.payload.data
         m.submodules.ste_cache = stes = ste_cache(self.config.ste_entries)
         m.submodules.cd_cache = cds = cd_cache(self.config.cd_entries)
         m.d.comb += [
-            stes.lookup.sid.eq(step.req.sid), config.ste_hit.eq(stes.hit),
-            cds.lookup.sid.eq(step.req.sid), cds.lookup.index.eq(config.index),
-            cds.lookup.nested.eq(step.ste.Config[1]), config.cd_hit.eq(cds.hit),
+            stes.lookup.sid.eq(intake.ste.sid), stes.place.sid.eq(step.req.sid),
+            cds.lookup.eq(intake.cd.key), cds.place.sid.eq(step.req.sid),
+            cds.place.index.eq(config.index), cds.place.nested.eq(step.ste.Config[1]),
         ]
-        for cache, kept, phase, accept, value in (
-                (stes, KeptSTE, Phase.STE, config.ste_accept, contexts.ste_in),
-                (cds, KeptCD, Phase.CD, config.cd_accept, contexts.cd_in)):
-            was_read = step.walk.phase == phase
+        for cache, kept, lookup, accept, write, index, busy, ours in (
+                (stes, KeptSTE, intake.ste, config.ste_accept, intake.ste_write, intake.first,
+                 intake.ste_busy, ("write_ste", "ste_index", "ste_in")),
+                (cds, KeptCD, intake.cd, config.cd_accept, intake.cd_write, intake.second,
+                 intake.cd_busy, ("write_cd", "cd_index", "cd_in"))):
+            strobe, where, value = (getattr(contexts, name) for name in ours)
             m.d.comb += [
-                cache.content.eq(kept.pack(read)),
-                value.eq(Mux(was_read, cache.content, cache.found)),
-                cache.fill.eq(self._fill & accept & was_read),
-                cache.use.eq(self._commit & accept & ~was_read),
+                lookup.hit.eq(cache.hit), lookup.found.eq(cache.found), cache.use.eq(write),
+                cache.content.eq(kept.pack(read)), cache.fill.eq(self._fill & accept),
+                busy.eq(self._commit & accept), strobe.eq(busy | write),
+                where.eq(Mux(busy, contexts.index, index)),
+                value.eq(Mux(busy, cache.content, cache.found)),
             ]
             self._maintain(m, cache)
+
+    def _main_tlb(self, m: Module) -> None:
+        """Asked when the CD is known; what it has is with the context a cycle later."""
+        m.submodules.tlb = self._tlb = tlb = MainTlb(self.config.tlb_entries)
+        m.submodules.tags = tags = Tags(self.impl)
+        contexts, step, intake = self._contexts, self._step, self._intake
+        leaf, found, asked = self._walk_step.leaf1, Signal(Found), Signal.like(contexts.index)
+        by_step, answered = intake.cd_busy, Signal()
+        m.d.comb += [
+            tags.ste.eq(Mux(by_step, step.ste, intake.second_ste)), tags.cd.eq(contexts.cd_in),
+            tags.addr.eq(Mux(by_step, step.req.addr, intake.second_req.addr)),
+            tags.e2h.eq(self.state.cr2_e2h),
+            tlb.look.eq(contexts.write_cd), tlb.want.eq(tags.want),
+            contexts.write_found.eq(answered), contexts.found_index.eq(asked),
+            contexts.found_in.eq(tlb.found),
+            found.eq(Mux(answered & (asked == contexts.index), tlb.found, contexts.found)),
+            leaf.hit.eq(found.hit), leaf.level.eq(found.level), leaf.found.eq(found.leaf),
+            tlb.fill.eq(self._fill & leaf.accept), tlb.learn.eq(self._walk_step.want1),
+            tlb.level.eq(step.walk.level), tlb.content.eq(leaf.content), tlb.known.eq(found),
+        ]
+        m.d.sync += [answered.eq(tlb.look), asked.eq(contexts.cd_index)]
+        self._maintain(m, tlb)
 
     def _tables(self, m: Module) -> None:
         """Descriptors from and to the caches of both stages."""
         walk, step, config = self._walk_step, self._step, self.config
-        caches = [("table1", table_cache(config.walk_entries, 1), Phase.SELECT),
-                  ("leaf1", leaf_cache(config.tlb_entries, 1), Phase.SELECT)]
+        caches = [("table1", table_cache(config.walk_entries, 1), walk.want1, step.walk.level,
+                   Phase.SELECT)]
         if self.impl.S2P:
-            caches += [("table2", table_cache(config.walk_entries, 2), Phase.S2START),
-                       ("leaf2", leaf_cache(config.ipa_entries, 2), Phase.S2START)]
-        for name, cache, phase in caches:
+            caches += [(name, cache, walk.want2, step.walk.level2, Phase.S2START)
+                       for name, cache in (("table2", table_cache(config.walk_entries, 2)),
+                                           ("leaf2", ipa_cache(config.ipa_entries)))]
+        for name, cache, want, level, phase in caches:
             m.submodules[name] = cache
             known = getattr(walk, name)
-            if phase == Phase.SELECT:
-                m.d.comb += [
-                    cache.space.eq(walk.space), cache.half.eq(walk.half),
-                    cache.granule.eq(walk.granule), cache.addr.eq(step.req.addr),
-                    cache.fill_level.eq(step.walk.level),
-                ]
-            else:
-                m.d.comb += [
-                    cache.space.vmid.eq(step.ste.S2VMID),
-                    cache.space.root2.eq(walk.space.root2), cache.granule.eq(walk.granule2),
-                    cache.addr.eq(step.walk.ipa), cache.fill_level.eq(step.walk.level2),
-                ]
             m.d.comb += [
+                cache.want.eq(want), cache.learn.eq(want), cache.fill_level.eq(level),
                 known.hit.eq(cache.hit), known.level.eq(cache.level), known.found.eq(cache.found),
                 cache.use.eq(self._commit & (step.walk.phase == phase)),
                 cache.fill.eq(self._fill & known.accept), cache.content.eq(known.content),
@@ -256,18 +275,20 @@ class Translator(wiring.Component):
             m.d.comb += contexts.next.phase.eq(Phase.FAULT)
 
     def _reads(self, m: Module, bits: int) -> None:
-        """Reads wait in a queue with a place for every context."""
+        """A read goes to memory at once, or waits in a queue with a place for every context."""
         step, step_index = self._step, self._contexts.index
         shape = MemRead().members["req"].signature.members["payload"].shape
         m.submodules.reads = reads = fifo.SyncFIFO(width=shape.as_shape().size, depth=self.walks)
-        request = data.View(shape, reads.w_data)
+        request, wants, port = Signal(shape), Signal(), self.mem.req
         m.d.comb += [
             request.addr.eq(step.next.fetch), request.size.eq(step.size),
             request.id.eq(step_index), request.lock.eq(step.lock),
-            reads.w_en.eq(self._commit & (step.walk.phase != Phase.FAULT)
-                          & (step.action == Action.READ)),
-            self.mem.req.valid.eq(reads.r_rdy), self.mem.req.payload.eq(reads.r_data),
-            reads.r_en.eq(self.mem.req.ready),
+            wants.eq(self._commit & (step.walk.phase != Phase.FAULT)
+                     & (step.action == Action.READ)),
+            port.valid.eq(reads.r_rdy | wants),
+            port.payload.as_value().eq(Mux(reads.r_rdy, reads.r_data, request.as_value())),
+            reads.r_en.eq(port.ready),
+            reads.w_data.eq(request), reads.w_en.eq(wants & (reads.r_rdy | ~port.ready)),
         ]
         wiring.connect(m, wiring.flipped(self.mem.resp), self._collector.beats)
 

@@ -9,11 +9,19 @@ from hdl.streams import SSID_BITS, Outcome, SmmuState
 from hdl.tcu import attributes
 from hdl.tcu.bits import pick
 from hdl.tcu.config.cd_check import CdCheck
-from hdl.tcu.config.cd_table import CD_SHIFT, L1CD_SHIFT, CdTable
+from hdl.tcu.config.cd_table import L1CD_SHIFT, CdTable
 from hdl.tcu.config.ste_check import SteCheck
-from hdl.tcu.config.stream_table import L1STD_SHIFT, STE_SHIFT, StreamTable
+from hdl.tcu.config.stream_table import L1STD_SHIFT, StreamTable
 from hdl.tcu.config.substream import Substream
-from hdl.tcu.context import MEMORY_BITS, PHASE_OF, Action, Phase, Step, Target
+from hdl.tcu.context import (
+    MEMORY_BITS,
+    PHASE_OF,
+    STRUCTURE_SHIFT,
+    Action,
+    Phase,
+    Step,
+    Target,
+)
 from spec.context import L1CD
 from spec.events import EventType, FaultClass
 from spec.registers import GBPA
@@ -41,16 +49,13 @@ class ConfigStep(wiring.Component):
         Register values.
     index
         Index of the CD, by `step.ste`.
-    ste_hit, cd_hit
-        The caches have the STE of the StreamID, the CD of that index.
     ste_accept, cd_accept
-        The context keeps this STE (CD): `step.data` passed its checks, or the cache has it.
+        The STE (CD) in `step.data` passed its checks: the context keeps it.
     """
 
     def __init__(self, impl):
         self.impl = impl
         super().__init__({"step": Out(Step()), "state": In(SmmuState()), "index": Out(SSID_BITS),
-                          "ste_hit": In(1), "cd_hit": In(1),
                           "ste_accept": Out(1), "cd_accept": Out(1)})
 
     def elaborate(self, platform):
@@ -152,12 +157,10 @@ class ConfigStep(wiring.Component):
                 m.d.comb += step.reply.outcome.eq(Outcome.ABORT)
         with m.Elif(table.outside):
             self._fault(m, EventType.C_BAD_STREAMID)
-        with m.Elif(self.ste_hit):
-            self._keep_ste(m)
         with m.Elif(table.two_level):
             self._fetch_ste(m, table.addr, Phase.L1STD, L1STD_SHIFT)
         with m.Else():
-            self._fetch_ste(m, table.addr, Phase.STE, STE_SHIFT)
+            self._fetch_ste(m, table.addr, Phase.STE, STRUCTURE_SHIFT)
 
     def _l1std(self, m: Module) -> None:
         table = self.stream_table
@@ -166,7 +169,7 @@ class ConfigStep(wiring.Component):
         with m.Elif(table.l1_outside):
             self._fault(m, EventType.C_BAD_STREAMID)
         with m.Else():
-            self._fetch_ste(m, table.ste, Phase.STE, STE_SHIFT)
+            self._fetch_ste(m, table.ste, Phase.STE, STRUCTURE_SHIFT)
 
     def _ste(self, m: Module) -> None:
         """3. STE check."""
@@ -180,11 +183,8 @@ class ConfigStep(wiring.Component):
         with m.Elif(check.abort):
             m.d.comb += step.action.eq(Action.RESPOND)
         with m.Else():
-            self._keep_ste(m)
-
-    def _keep_ste(self, m: Module) -> None:
-        m.d.comb += [self.ste_accept.eq(1), self.step.next.phase.eq(Phase.SUBSTREAM),
-                     self.step.action.eq(Action.AGAIN)]
+            m.d.comb += [self.ste_accept.eq(1), step.next.phase.eq(Phase.SUBSTREAM),
+                         step.action.eq(Action.AGAIN)]
 
     def _substream(self, m: Module) -> None:
         """5. Bypass.  6. Substream decision.  7. Stage 2 only.  8. Where the CD is."""
@@ -203,12 +203,10 @@ class ConfigStep(wiring.Component):
         with m.Elif(choice.disabled):
             self._fault(m, EventType.F_STREAM_DISABLED)
         with m.Elif(choice.stage1):
-            with m.If(self.cd_hit):
-                self._keep_cd(m)
-            with m.Elif(table.two_level):
+            with m.If(table.two_level):
                 self._fetch_cd(m, table.addr, Target.L1CD, L1CD_SHIFT)
             with m.Else():
-                self._fetch_cd(m, table.addr, Target.CD, CD_SHIFT)
+                self._fetch_cd(m, table.addr, Target.CD, STRUCTURE_SHIFT)
         with m.Elif(ste.Config[1]):
             m.d.comb += [step.next.ipa.eq(addr), step.next.target.eq(Target.IN),
                          step.next.phase.eq(Phase.S2START), step.action.eq(Action.AGAIN)]
@@ -228,7 +226,7 @@ class ConfigStep(wiring.Component):
         with m.Elif(~pick(self._read, L1CD.V) | unreachable):
             self._fault(m, EventType.C_BAD_SUBSTREAMID)
         with m.Else():
-            self._fetch_cd(m, self.cd_table.cd, Target.CD, CD_SHIFT)
+            self._fetch_cd(m, self.cd_table.cd, Target.CD, STRUCTURE_SHIFT)
 
     def _cd(self, m: Module) -> None:
         """9. CD check."""
@@ -241,9 +239,5 @@ class ConfigStep(wiring.Component):
         with m.Elif(check.bad):
             self._fault(m, EventType.C_BAD_CD)
         with m.Else():
-            self._keep_cd(m)
-
-    def _keep_cd(self, m: Module) -> None:
-        m.d.comb += [self.cd_accept.eq(1), self.step.next.phase.eq(Phase.SELECT),
-                     self.step.action.eq(Action.AGAIN)]
-
+            m.d.comb += [self.cd_accept.eq(1), step.next.phase.eq(Phase.SELECT),
+                         step.action.eq(Action.AGAIN)]

@@ -13,7 +13,8 @@ from spec.impl import Implementation
 
 
 class CommandQueue(wiring.Component):
-    """Fetches, decodes and executes commands; one is executed at a time.
+    """Fetches, decodes and executes commands; one is executed at a time, the next one in the cycle
+    after it.
 
     CONS moves past a command when all consumers have accepted it, past a CMD_SYNC when `sync` has
     acknowledged and the MSI of the CMD_SYNC before it has been answered; the signal of a CMD_SYNC
@@ -61,7 +62,7 @@ class CommandQueue(wiring.Component):
         m.submodules.fetch = fetch = CommandFetch(log2depth=self.log2depth)
         m.submodules.decoder = decoder = CommandDecoder(self.impl)
         connect(m, fetch.read, flipped(self.read))
-        regs, commands = self.regs, fetch.commands
+        regs = self.regs
         m.d.comb += [
             fetch.base.eq(regs.base), fetch.log2size.eq(regs.log2size),
             fetch.prod.eq(regs.prod), fetch.cons.eq(regs.cons), fetch.run.eq(regs.run),
@@ -69,29 +70,23 @@ class CommandQueue(wiring.Component):
             self.inv.payload.eq(decoder.inv), self.stall_cmd.payload.eq(decoder.stall),
         ]
 
+        m.d.sync += self.signal_valid.eq(0)
         waiting = Signal()       # no command is being executed
         m.d.comb += regs.busy.eq(~waiting | fetch.busy)
         with m.FSM():
             with m.State("TAKE"):
-                m.d.comb += [waiting.eq(1), commands.ready.eq(1)]
-                m.d.sync += decoder.command.eq(commands.payload.words)
-                with m.If(commands.valid):
-                    with m.If(~commands.payload.error):
-                        m.next = "EXECUTE"
-                    with m.Elif(commands.payload.burst):
-                        m.d.comb += fetch.retry.eq(1)   # which of the commands is not known
-                    with m.Else():
-                        self._fail(m, CommandError.CERROR_ABT)
+                m.d.comb += waiting.eq(1)
+                self._take(m, fetch, decoder)
             with m.State("EXECUTE"):
-                self._execute(m, decoder)
+                self._execute(m, fetch, decoder)
             with m.State("SYNC"):
                 m.d.comb += self.sync.req.eq(1)
-                with m.If(self.sync.ack):
+                with m.If(self.sync.ack & ~self.signal_busy):
+                    self._signal(m, fetch, decoder)
+                with m.Elif(self.sync.ack):
                     m.next = "SIGNAL"
             with m.State("SIGNAL"), m.If(~self.signal_busy):
-                m.d.comb += regs.consume.eq(1)
-                m.d.sync += [self.signal_valid.eq(1), self.signal.eq(decoder.sync)]
-                m.next = "TAKE"
+                self._signal(m, fetch, decoder)
             with m.State("FAIL"):
                 m.d.comb += [regs.fail.eq(1), fetch.run.eq(0)]   # drop what was read after it
                 m.next = "STOPPED"
@@ -100,27 +95,49 @@ class CommandQueue(wiring.Component):
                 m.d.comb += waiting.eq(1)
                 with m.If(regs.run):
                     m.next = "TAKE"
-        with m.If(self.signal_valid):
-            m.d.sync += self.signal_valid.eq(0)
         self._wake(m)
         return m
 
-    def _execute(self, m: Module, decoder: CommandDecoder) -> None:
+    def _take(self, m: Module, fetch: CommandFetch, decoder: CommandDecoder) -> None:
+        """The next command, if there is one, is executed from the next cycle on."""
+        commands = fetch.commands
+        m.next = "TAKE"
+        m.d.comb += commands.ready.eq(1)
+        m.d.sync += decoder.command.eq(commands.payload.words)
+        with m.If(commands.valid):
+            with m.If(~commands.payload.error):
+                m.next = "EXECUTE"
+            with m.Elif(commands.payload.burst):
+                m.d.comb += fetch.retry.eq(1)   # which of the commands is not known
+            with m.Else():
+                self._fail(m, CommandError.CERROR_ABT)
+
+    def _execute(self, m: Module, fetch: CommandFetch, decoder: CommandDecoder) -> None:
         """One cycle or more of the command in the decoder."""
+        done = Signal()
         with m.Switch(decoder.kind):
             with m.Case(CommandKind.NOTHING):
-                m.d.comb += self.regs.consume.eq(1)
+                m.d.comb += done.eq(1)
             with m.Case(CommandKind.INVALIDATE):
-                m.d.comb += [self.inv.valid.eq(1), self.regs.consume.eq(self.inv.ready)]
+                m.d.comb += [self.inv.valid.eq(1), done.eq(self.inv.ready)]
             with m.Case(CommandKind.STALL):
-                m.d.comb += [self.stall_cmd.valid.eq(1),
-                             self.regs.consume.eq(self.stall_cmd.ready)]
-        with m.If(self.regs.consume):
-            m.next = "TAKE"
+                m.d.comb += [self.stall_cmd.valid.eq(1), done.eq(self.stall_cmd.ready)]
+        with m.If(done):
+            m.d.comb += self.regs.consume.eq(1)
+            self._take(m, fetch, decoder)
         with m.Elif(decoder.kind == CommandKind.SYNC):
-            m.next = "SYNC"
+            # The CMD_SYNC just before this one may still be acknowledged.
+            m.d.comb += self.sync.req.eq(~self.sync.ack)
+            with m.If(~self.sync.ack):
+                m.next = "SYNC"
         with m.Elif(decoder.kind == CommandKind.ILLEGAL):
             self._fail(m, CommandError.CERROR_ILL)
+
+    def _signal(self, m: Module, fetch: CommandFetch, decoder: CommandDecoder) -> None:
+        """The CMD_SYNC in the decoder is complete."""
+        m.d.comb += self.regs.consume.eq(1)
+        m.d.sync += [self.signal_valid.eq(1), self.signal.eq(decoder.sync)]
+        self._take(m, fetch, decoder)
 
     def _fail(self, m: Module, reason: CommandError) -> None:
         """Stop at the command at CONS."""

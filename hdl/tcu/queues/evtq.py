@@ -103,8 +103,7 @@ class EventQueue(wiring.Component):
                     m.next = "ACCEPT"
 
         # What was accepted before the request is decided when the writer is idle again.
-        with m.If(~self.sync.req):
-            m.d.sync += self.sync.ack.eq(0)
-        with m.Elif(idle):
-            m.d.sync += self.sync.ack.eq(1)
+        decided = Signal()
+        m.d.comb += self.sync.ack.eq(self.sync.req & (idle | decided))
+        m.d.sync += decided.eq(self.sync.ack)
         return m

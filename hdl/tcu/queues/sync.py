@@ -41,7 +41,7 @@ class SyncUnit(wiring.Component):
                     m.next = "CONSUMERS"
             with m.State("CONSUMERS"):
                 m.d.comb += [c.req.eq(~done[n]) for n, c in enumerate(self.consumers)]
-                with m.If(done.all()):
+                with m.If((done | acks).all()):
                     m.next = "EVENTS"
             with m.State("EVENTS"):
                 m.d.comb += self.events.req.eq(1)

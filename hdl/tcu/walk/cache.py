@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.streams import ADDR_BITS, PA_BITS, Invalidation, InvOp
 from hdl.tcu.bits import below, bind, choose
 from hdl.tcu.cache import Cache
-from hdl.tcu.context import Restriction
+from hdl.tcu.context import KeptLeaf, Restriction
 from hdl.tcu.walk.geometry import GRANULES
 from spec.codes import TG_SHIFT
 from spec.vmsa import LAST_LEVEL
@@ -22,7 +22,8 @@ LOWEST = GRANULES[0].bits  # no descriptor maps fewer address bits
 SIGN = 55                  # the address bit that tells TT0 from TT1
 TABLE_LEVELS = range(LAST_LEVEL)
 LEAF_LEVELS = range(1, LAST_LEVEL + 1)
-BLOCK_SHARE = 4            # entries for pages to those for blocks of each level
+BLOCK_SHARE = 4            # entries for pages to those for blocks of each level,
+MOST_BLOCKS = 8            # of which more do not pay
 
 
 class Space(data.Struct):
@@ -48,17 +49,27 @@ class DescriptorKey(data.Struct):
     place: unsigned(PA_BITS - LOWEST)
 
 
+class Want(data.Struct):
+    """An address and what its descriptors are found by, of whatever level."""
+
+    space: Space
+    half: unsigned(1)
+    granule: unsigned(2)
+    addr: unsigned(ADDR_BITS)
+
+
+def descriptor_key(key: data.View, want: data.View, level: int) -> list:
+    """Assignments: `key` is that of the descriptor of `level` for `want`."""
+    places = {g.value: want.addr[g.shift(level):PA_BITS] << g.shift(level) - LOWEST
+              for g in GRANULES if g.shift(level) < PA_BITS}
+    return [key.space.eq(want.space), key.half.eq(want.half), key.granule.eq(want.granule),
+            key.place.eq(choose(want.granule, places))]
+
+
 class Table(data.Struct):
     """A table descriptor: the next table (an IPA if nested), hierarchical bits up to here."""
 
     base: unsigned(PA_BITS)
-    restriction: Restriction
-
-
-class Leaf(data.Struct):
-    """A leaf descriptor with AF set (little-endian), hierarchical bits of the tables above it."""
-
-    word: unsigned(64)
     restriction: Restriction
 
 
@@ -156,12 +167,22 @@ def table_cache(entries: int, stage: int) -> "LevelCache":
         n: (entries, drops(n, leaves=False)) for n in TABLE_LEVELS})
 
 
-def leaf_cache(entries: int, stage: int) -> "LevelCache":
-    """Leaf descriptors of one stage: `entries` pages, fewer blocks of each level."""
-    drops = drops_stage1 if stage == 1 else drops_stage2
-    return LevelCache(Leaf, {
-        n: (entries if n == LAST_LEVEL else -(-entries // BLOCK_SHARE), drops(n, leaves=True))
+def blocks(entries: int) -> int:
+    """Entries for the blocks of each level beside `entries` pages."""
+    return min(-(-entries // BLOCK_SHARE), MOST_BLOCKS)
+
+
+def ipa_cache(entries: int) -> "LevelCache":
+    """Leaf descriptors of stage 2: `entries` pages, fewer blocks of each level."""
+    return LevelCache(KeptLeaf, {
+        n: (entries if n == LAST_LEVEL else blocks(entries), drops_stage2(n, leaves=True))
         for n in LEAF_LEVELS})
+
+
+def block_cache(entries: int) -> "LevelCache":
+    """Block descriptors of stage 1 beside `entries` pages."""
+    return LevelCache(KeptLeaf, {n: (blocks(entries), drops_stage1(n, leaves=True))
+                             for n in LEAF_LEVELS if n != LAST_LEVEL})
 
 
 class LevelCache(wiring.Component):
@@ -176,15 +197,14 @@ class LevelCache(wiring.Component):
 
     Members
     -------
-    space, half, granule, addr
-        What is asked for, or learned. Stage 2: `space` has the VMID and `root2`
-        only, `addr` is an IPA.
+    want
+        What is asked for. Stage 2: `space` has the VMID and `root2` only, `addr` is an IPA.
     hit, level, found
         A descriptor of `level` is kept, and what it says.
     use
         Strobe: it was used.
-    fill, fill_level, content
-        Strobe: keep the descriptor `content` of `fill_level`.
+    fill, learn, fill_level, content
+        Strobe: keep the descriptor `content` of `fill_level` for `learn`.
     drop, invalidation, flush
         As in `Cache`.
     """
@@ -192,9 +212,8 @@ class LevelCache(wiring.Component):
     def __init__(self, value, levels: dict):
         self.value, self.levels = value, levels
         super().__init__({
-            "space": In(Space), "half": In(1), "granule": In(2), "addr": In(ADDR_BITS),
-            "hit": Out(1), "level": Out(2), "found": Out(value), "use": In(1),
-            "fill": In(1), "fill_level": In(2), "content": In(value),
+            "want": In(Want), "hit": Out(1), "level": Out(2), "found": Out(value), "use": In(1),
+            "fill": In(1), "learn": In(Want), "fill_level": In(2), "content": In(value),
             "drop": In(1), "invalidation": In(Invalidation), "flush": In(1),
         })
 
@@ -203,12 +222,9 @@ class LevelCache(wiring.Component):
         for level, (entries, drops) in self.levels.items():
             cache = Cache(key=DescriptorKey, value=self.value, entries=entries, drops=drops)
             m.submodules[f"level{level}"] = cache
-            places = {g.value: self.addr[g.shift(level):PA_BITS] << g.shift(level) - LOWEST
-                      for g in GRANULES if g.shift(level) < PA_BITS}
             m.d.comb += [
-                cache.lookup.space.eq(self.space), cache.lookup.half.eq(self.half),
-                cache.lookup.granule.eq(self.granule),
-                cache.lookup.place.eq(choose(self.granule, places)),
+                descriptor_key(cache.lookup, self.want, level),
+                descriptor_key(cache.place, self.learn, level),
                 cache.use.eq(self.use), cache.content.eq(self.content),
                 cache.fill.eq(self.fill & (self.fill_level == level)),
                 cache.drop.eq(self.drop), cache.invalidation.eq(self.invalidation),

@@ -7,11 +7,19 @@ from amaranth.lib.wiring import In, Out
 from hdl.streams import PA_BITS, Outcome
 from hdl.tcu import attributes
 from hdl.tcu.bits import below, bind, byte_swap, choose, pick
-from hdl.tcu.config.cd_table import CD_SHIFT
-from hdl.tcu.config.step import el2, el2_without_e2h
-from hdl.tcu.context import PHASE_OF, Action, KeptCD, KeptSTE, Phase, Step, Target
+from hdl.tcu.config.step import el2_without_e2h
+from hdl.tcu.context import (
+    PHASE_OF,
+    STRUCTURE_SHIFT,
+    Action,
+    KeptLeaf,
+    KeptSTE,
+    Phase,
+    Step,
+    Target,
+)
 from hdl.tcu.walk import geometry, update
-from hdl.tcu.walk.cache import Known, Leaf, Space, Table
+from hdl.tcu.walk.cache import Known, Table, Want
 from hdl.tcu.walk.descriptor import Descriptor
 from hdl.tcu.walk.geometry import DESCRIPTOR_SHIFT
 from hdl.tcu.walk.permissions import (
@@ -20,7 +28,8 @@ from hdl.tcu.walk.permissions import (
     allows,
     both,
 )
-from hdl.tcu.walk.table_select import StageTwoStart, TableSelect, stage1_granule
+from hdl.tcu.walk.table_select import StageTwoStart, TableSelect
+from hdl.tcu.walk.tags import Tags
 from spec.codes import TG0_SHIFT
 from spec.events import EventType, FaultClass
 from spec.vmsa import AP_RO, S2AP_WRITE, S1Leaf, S1Table, S2Leaf
@@ -33,8 +42,8 @@ class WalkStep(wiring.Component):
     -------
     e2h
         CR2.E2H.
-    space, half, granule, granule2
-        Whose tables, which of them, granules of both stages.
+    want1, want2
+        What the translations of both stages are found by.
     table1, leaf1, table2, leaf2
         What the caches have for the address, and what this step learns for them.
     """
@@ -43,9 +52,9 @@ class WalkStep(wiring.Component):
         self.impl = impl
         super().__init__({
             "step": Out(Step()), "e2h": In(1),
-            "space": Out(Space), "half": Out(1), "granule": Out(2), "granule2": Out(2),
-            "table1": Out(Known(Table)), "leaf1": Out(Known(Leaf)),
-            "table2": Out(Known(Table)), "leaf2": Out(Known(Leaf)),
+            "want1": Out(Want), "want2": Out(Want),
+            "table1": Out(Known(Table)), "leaf1": Out(Known(KeptLeaf)),
+            "table2": Out(Known(Table)), "leaf2": Out(Known(KeptLeaf)),
         })
 
     def elaborate(self, platform):
@@ -63,8 +72,8 @@ class WalkStep(wiring.Component):
                 self._pnu.eq(attributes.override_pnu(step.req.pnu, ste.PRIVCFG)),
                 self._ind.eq(attributes.override_ind(step.req.ind, step.req.rnw, ste.INSTCFG)),
             ]
-        self._descriptor(m)
         self._tags(m)
+        self._descriptor(m)
         with m.Switch(step.walk.phase):
             if self.impl.S1P:
                 with m.Case(Phase.SELECT):
@@ -90,39 +99,27 @@ class WalkStep(wiring.Component):
         step, walk, ste, cd = self.step, self.step.walk, self.step.ste, self.step.cd
         m.submodules.descriptor = self._entry = entry = Descriptor()
         second = walk.phase == Phase.S2
-        granule1 = bind(m, "granule1", stage1_granule(cd, walk.half, self.impl))
-        granule2 = geometry.granule_of(ste.S2TG, TG0_SHIFT, self.impl)
         word = step.data[:64]
         self._big = bind(m, "big", Mux(second, ste.S2ENDI, cd.ENDI))
         kept = Mux(second, self.leaf2.found.word, self.leaf1.found.word)
-        self._lost = bind(m, "lost", walk.kept & ~Mux(
-            second, self.leaf2.hit & (self.leaf2.level == walk.level2),
-            self.leaf1.hit & (self.leaf1.level == walk.level)))
         m.d.comb += [
-            self.granule2.eq(granule2),
             entry.word.eq(Mux(walk.kept, kept, Mux(self._big, byte_swap(word), word))),
             entry.level.eq(Mux(second, walk.level2, walk.level)),
-            entry.granule.eq(Mux(second, granule2, granule1)),
+            entry.granule.eq(Mux(second, self.want2.granule, self.want1.granule)),
             entry.limit.eq(geometry.output_bits(Mux(second, ste.S2PS, cd.IPS), self.impl)),
             entry.addr.eq(Mux(second, walk.ipa, step.req.addr)),
         ]
 
     def _tags(self, m: Module) -> None:
-        """StreamWorld, VMID and ASID (reference 4.3). Entries of EL2 without E2H have no ASID."""
-        space, ste = self.space, self.step.ste
+        m.submodules.tags = tags = Tags(self.impl)
+        step, want2 = self.step, self.want2
         m.d.comb += [
-            space.el2.eq(el2(ste, self.impl)),
-            space.nested.eq(ste.Config[1]), space.asid.eq(Mux(self._el2, 0, self.step.cd.ASID)),
-            space.root.eq(Mux(self.half, KeptCD.address(self.step.cd, "TTB1"),
-                              KeptCD.address(self.step.cd, "TTB0"))),
-            self.half.eq(self.step.walk.half),
-            self.granule.eq(stage1_granule(self.step.cd, self.half, self.impl)),
+            tags.ste.eq(step.ste), tags.cd.eq(step.cd), tags.addr.eq(step.req.addr),
+            tags.e2h.eq(self.e2h), self.want1.eq(tags.want),
+            want2.granule.eq(geometry.granule_of(step.ste.S2TG, TG0_SHIFT, self.impl)),
+            want2.space.vmid.eq(step.ste.S2VMID), want2.space.root2.eq(self.want1.space.root2),
+            want2.addr.eq(step.walk.ipa),
         ]
-        if self.impl.S2P:
-            m.d.comb += [
-                space.vmid.eq(Mux(space.el2, 0, ste.S2VMID)),
-                space.root2.eq(Mux(ste.Config[1], KeptSTE.address(ste, "S2TTB"), 0)),
-            ]
 
     def _keep_leaf(self, m: Module, known, restriction: Value) -> None:
         m.d.comb += [
@@ -131,7 +128,8 @@ class WalkStep(wiring.Component):
         ]
 
     def _again(self, m: Module, phase: int) -> None:
-        """The kept leaf has gone, or memory must say whether it still forbids the access."""
+        """Memory must say whether the leaf still forbids the access, or what it is (the kept one
+        of stage 2 has gone)."""
         m.d.comb += [self.step.next.phase.eq(phase), self.step.next.kept.eq(0),
                      self.step.next.fresh.eq(1), self.step.action.eq(Action.AGAIN)]
 
@@ -182,7 +180,7 @@ class WalkStep(wiring.Component):
         m.submodules.table_select = select = TableSelect(self.impl)
         m.d.comb += [
             select.addr.eq(step.req.addr), select.unpriv.eq(~self._pnu), select.cd.eq(step.cd),
-            select.el2.eq(self._el2), self.half.eq(select.half), step.next.half.eq(select.half),
+            select.el2.eq(self._el2), step.next.half.eq(select.half),
             step.next.level.eq(select.level), step.next.restriction.eq(0),
         ]
         with m.If(select.fault):
@@ -198,7 +196,7 @@ class WalkStep(wiring.Component):
             m.d.comb += [step.next.level.eq(below_hit),
                          step.next.restriction.eq(self.table1.found.restriction)]
             self._read_stage1(m, self.table1.found.base | geometry.index_offset(
-                step.req.addr, self.granule, below_hit))
+                step.req.addr, self.want1.granule, below_hit))
         with m.Else():
             self._read_stage1(m, select.descriptor)
 
@@ -206,9 +204,7 @@ class WalkStep(wiring.Component):
         """The order of reference 4.6: abort, invalid, size, then at the leaf flag, permission."""
         step, entry = self.step, self._entry
         m.d.comb += [step.next.locked.eq(0), step.next.kept.eq(0)]
-        with m.If(self._lost):
-            self._again(m, Phase.SELECT)
-        with m.Elif(step.error & ~step.walk.kept):
+        with m.If(step.error & ~step.walk.kept):
             self._fault(m, EventType.F_WALK_EABT, FaultClass.TT)
         with m.Elif(~entry.table & ~entry.leaf):
             self._fault(m, EventType.F_TRANSLATION)
@@ -313,14 +309,14 @@ class WalkStep(wiring.Component):
             below_hit = bind(m, "below_hit2", (self.table2.level + 1)[:2])
             m.d.comb += step.next.level2.eq(below_hit)
             self._read(m, self.table2.found.base | geometry.index_offset(
-                step.walk.ipa, self.granule2, below_hit), Phase.S2)
+                step.walk.ipa, self.want2.granule, below_hit), Phase.S2)
         with m.Else():
             self._read(m, start.descriptor, Phase.S2)
 
     def _stage2(self, m: Module) -> None:
         step, entry = self.step, self._entry
         m.d.comb += [step.next.locked.eq(0), step.next.kept.eq(0)]
-        with m.If(self._lost):
+        with m.If(step.walk.kept & ~(self.leaf2.hit & (self.leaf2.level == step.walk.level2))):
             self._again(m, Phase.S2START)
         with m.Elif(step.error & ~step.walk.kept):
             self._fault2(m, EventType.F_WALK_EABT)
@@ -385,7 +381,7 @@ class WalkStep(wiring.Component):
         """Read the structure whose address stage 2 has translated."""
         self._read(m, address, choose(self.step.walk.target, PHASE_OF)[:4])
         with m.If(self.step.walk.target == Target.CD):
-            m.d.comb += self.step.size.eq(Const(CD_SHIFT, 3))
+            m.d.comb += self.step.size.eq(Const(STRUCTURE_SHIFT, 3))
         if self.impl.HTTU:
             with m.If(self.step.walk.update):
                 update.request_lock(m, self.step, 0)
