@@ -101,11 +101,15 @@ class Machine:
     async def issue(self, commands: Sequence[Command]) -> None:
         """Commands and a CMD_SYNC; returns when it has completed."""
         await self.post((*commands, self.sync()))
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Wait until every command posted has been consumed."""
         for _ in range(TRIES):
             if await self.consumed() == self.posted:
                 return
-        raise AssertionError(f"CMD_SYNC does not complete: {self._consumed} commands of "
-                             f"{self.posted} are consumed")
+        raise AssertionError(f"commands do not complete: {self._consumed} of {self.posted} are "
+                             "consumed")
 
     def sync(self) -> SYNC:
         """A CMD_SYNC; they signal in every way that there is, in turn."""

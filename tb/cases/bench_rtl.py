@@ -197,8 +197,7 @@ class Bench:
             count = FENCES if each == 1 else 8
             seen = len(self._signals())
             await self.machine.post(commands * count)
-            while await self.machine.consumed() < self.machine.posted:
-                pass
+            await self.machine.finish()
             await self.env.wait_cycles(100)
             cycles = self._signals()[seen:]
             assert len(cycles) == count
