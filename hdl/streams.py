@@ -419,3 +419,48 @@ class QueueRegisters(wiring.Signature):
             "cmdq": Out(CommandQueueControl()), "evtq": Out(EventQueueControl()),
             "irq": Out(InterruptControl()), "drain": Out(Sync()),
         })
+
+
+class TbuActivity(wiring.Signature):
+    """What a TBU does in each cycle, seen from the TBU: numbers to be added up by whoever counts.
+
+    Members
+    -------
+    hits, misses
+        Transactions that found their translation in the micro TLB, that did not.
+    asked
+        Requests that the TCU took.
+    blocked
+        Directions in which a transaction of the client could not go on.
+    waiting
+        Transactions in slots.
+    """
+
+    def __init__(self):
+        super().__init__({"hits": Out(2), "misses": Out(2), "asked": Out(1), "blocked": Out(2),
+                          "waiting": Out(8)})
+
+
+class TcuActivity(wiring.Signature):
+    """What the TCU does in each cycle, seen from the TCU: numbers to be added up.
+
+    Members
+    -------
+    requests, merged
+        Requests taken; those that began to wait for another one of their page.
+    ste_hits, cd_hits, tlb_hits
+        Found by the intake: STE cache, CD cache, main TLB.
+    walks, reads
+        Requests that began to read memory, reads. Their quotient is the length of a walk.
+    updates, faults, answers
+        Writes of descriptors, faults reported, requests answered.
+    invalidations
+        Invalidations taken.
+    active
+        Requests in progress.
+    """
+
+    def __init__(self):
+        super().__init__({name: Out(1) for name in (
+            "requests", "merged", "ste_hits", "cd_hits", "tlb_hits", "walks", "reads", "updates",
+            "faults", "answers", "invalidations")} | {"active": Out(7)})

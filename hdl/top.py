@@ -11,7 +11,7 @@ from hdl.axi import AXI4, AXI4Lite, StreamUser
 from hdl.mem.read import WIDTH
 from hdl.regs.file import ADDR_WIDTH
 from hdl.smmu import Smmu
-from hdl.streams import ADDR_BITS, PA_BITS, Interrupts, Trace
+from hdl.streams import ADDR_BITS, PA_BITS, Interrupts, TbuActivity, TcuActivity, Trace
 from hdl.tbu.layouts import ID_BITS
 
 
@@ -26,11 +26,11 @@ class Substream(wiring.Component):
         The accelerator's BARs (hdl/accel) and interrupts.
     client{i}
         Ports for other AXI4 masters.
-    mem0
-        The SMMU's own accesses.
-    mem1, trace0
+    mem0, tcu_activity
+        The SMMU's own accesses; what its TCU does, for counters.
+    mem1, trace0, activity0
         The accelerator's TBU.
-    mem{2+i}, trace{1+i}
+    mem{2+i}, trace{1+i}, activity{1+i}
         Client i's TBU.
     """
 
@@ -41,6 +41,7 @@ class Substream(wiring.Component):
             "dev": In(AXI4Lite(addr_width=DEVICE_ADDR_WIDTH)),
             "irq": Out(Interrupts()),
             "dev_irq": Out(AcceleratorInterrupts()),
+            "tcu_activity": Out(TcuActivity()),
             "mem0": Out(AXI4(addr_width=PA_BITS, data_width=WIDTH, id_width=ID_BITS)),
         }
         for i in range(config.clients):
@@ -50,6 +51,7 @@ class Substream(wiring.Component):
             members[f"mem{1 + i}"] = Out(AXI4(addr_width=PA_BITS, data_width=width,
                                               id_width=ID_BITS))
             members[f"trace{i}"] = Out(Trace())
+            members[f"activity{i}"] = Out(TbuActivity())
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -61,10 +63,12 @@ class Substream(wiring.Component):
         connect(m, accelerator.axi, smmu.client0)
         connect(m, flipped(self.cfg), smmu.cfg)
         connect(m, smmu.irq, flipped(self.irq))
+        connect(m, smmu.tcu_activity, flipped(self.tcu_activity))
         connect(m, smmu.tables, flipped(self.mem0))
         for i in range(self.config.tbus):
             connect(m, getattr(smmu, f"mem{i}"), flipped(getattr(self, f"mem{1 + i}")))
-            connect(m, getattr(smmu, f"trace{i}"), flipped(getattr(self, f"trace{i}")))
+            for name in (f"trace{i}", f"activity{i}"):
+                connect(m, getattr(smmu, name), flipped(getattr(self, name)))
         for i in range(self.config.clients):
             connect(m, flipped(getattr(self, f"client{i}")),
                     getattr(smmu, f"client{1 + i}"))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from sim.ports import Ports
 
 # Positions in the word that `sim_tick` returns; native/core.h.
-BIT_CLIENT, BIT_MEM, BIT_LITE = 0, 16, 40
+BIT_CLIENT, BIT_MEM, BIT_LITE, BIT_SUMS = 0, 16, 40, 48
 TRACE_WORDS = 10
 HALF_PERIOD_NS = 5
 
@@ -140,6 +140,17 @@ def _samplers(w: _Writer) -> None:
         w.watched += names
 
 
+def _sums(w: _Writer) -> None:
+    """What the design does is added up here; native code gets the sums when it asks for them."""
+    for number, name in enumerate(w.ports.activities):
+        w.wires.append(f"reg [63:0] sum{number} = 0;")
+        w.steps.append(f"sum{number} <= sum{number} + {{{64 - w.ports.width(name)}'b0, {name}}};")
+    if w.ports.activities:
+        w.steps += [f"if (tick[{BIT_SUMS}]) begin", *(
+            f"  {w.call}sim_sum({number}, sum{number});"
+            for number in range(len(w.ports.activities))), "end"]
+
+
 def _imports(ports: Ports) -> list[str]:
     """DPI declarations of native/steps.h."""
     def declare(task: str, sampled: list[tuple[str, int]], driven: list[tuple[str, int]]) -> str:
@@ -151,6 +162,8 @@ def _imports(ports: Ports) -> list[str]:
     out = ['import "DPI-C" function void sim_tick(output bit [95:0] state);']
     if ports.interrupts:
         out.append('import "DPI-C" function void sim_irq(input bit [31:0] wires);')
+    if ports.activities:
+        out.append('import "DPI-C" function void sim_sum(input int number, input bit [63:0] sum);')
     if ports.count("trace"):
         out.append(f'import "DPI-C" function void sim_trace(input int number, '
                    f'input bit [{32 * TRACE_WORDS - 1}:0] record);')
@@ -174,6 +187,7 @@ def harness(ports: Ports, sim: str, external: tuple[str, ...] = ()) -> str:
     w = _Writer(ports, sim, external)
     _agents(w)
     _samplers(w)
+    _sums(w)
     declared = []
     for port in ports.ports:
         if port.name in ("clk", "rst") or not port.width:

@@ -10,6 +10,9 @@ _DECLARATION = re.compile(
     r"^\s*(input|output)\s+(?:wire\s+|reg\s+|logic\s+)?(?:\[(-?\d+):0\]\s*)?(\w+)\s*;", re.M)
 
 
+_ACTIVITY = re.compile(r"(?:activity\d+|tcu_activity)__")
+
+
 class PortError(ValueError):
     """The Verilog has no usable top module."""
 
@@ -28,7 +31,8 @@ class Ports:
     """All ports of module `top`, by name, in the Verilog's order.
 
     Groups are found by prefix: `client0__`, `mem0__`, `trace0__` and so on (AXI4 and traces),
-    `cfg__` and `dev__` (AXI4-Lite), `irq__*` and `dev_irq__*` (interrupt wires).
+    `cfg__` and `dev__` (AXI4-Lite), `irq__*` and `dev_irq__*` (interrupt wires), `activity0__*`
+    and `tcu_activity__*` (what is counted).
     """
 
     top: str
@@ -62,6 +66,12 @@ class Ports:
     def lites(self) -> list[str]:
         """The AXI4-Lite groups there are; their order is the number of the native agent."""
         return [name for name in ("cfg", "dev") if self.width(f"{name}__arvalid")]
+
+    @property
+    def activities(self) -> list[str]:
+        """Outputs to be added up over the cycles; their order is the number of the sum."""
+        return sorted(port.name for port in self.ports if port.output and port.width
+                      and _ACTIVITY.match(port.name))
 
     @property
     def interrupts(self) -> list[str]:

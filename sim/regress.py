@@ -143,7 +143,16 @@ def summary(results: dict[int, RunResult], config: Config, seconds: float) -> di
             "coverage": coverage([r.value for r in results.values() if r.ok], config)
             | functional.table(config.impl, _hits(results)),
             "seconds": round(seconds, 1), "cycles": sum(r.cycles for r in results.values()),
-            "transactions": sum(r.value["transactions"] for r in results.values() if r.ok)}
+            "transactions": sum(r.value["transactions"] for r in results.values() if r.ok),
+            "activity": activity([r.value for r in results.values() if r.ok])}
+
+
+def activity(values: list[dict[str, Any]]) -> dict[str, int]:
+    """What the RTL did in all passed seeds, by the names of `tb.samplers.Activity`."""
+    total: Counter[str] = Counter()
+    for value in values:
+        total.update(value.get("activity", {}))
+    return dict(sorted(total.items()))
 
 
 def can_stall(config: Config) -> bool:

@@ -14,7 +14,7 @@ from tb.events import Events, Hang
 from tb.memory_port import ErrorRule, MemoryPort
 from tb.native import load
 from tb.registers import Registers
-from tb.samplers import InterruptWires, Trace
+from tb.samplers import Activity, InterruptWires, Trace
 
 MEMORY_SIZE = 1 << 38  # 256 GiB, sparse
 RESET_CYCLES = 4
@@ -33,8 +33,8 @@ class Env:
         Register ports (`Registers`); AttributeError if the design has none.
     clients, mems, traces
         Lists of `Client`, `MemoryPort`, `Trace`, by port number.
-    irq
-        `InterruptWires`.
+    irq, activity
+        `InterruptWires`, `Activity`.
     mem
         The shared RAM as `pymodel.memory.SharedMemory`.
     memory_fd
@@ -65,6 +65,7 @@ class Env:
             setattr(self, name, Registers(self, number, name))
         self.traces = [Trace(self, i) for i in range(self.ports.count("trace"))]
         self.irq = InterruptWires(self, self.ports.interrupts)
+        self.activity = Activity(self, self.ports.activities)
         self.open_memory(0, MEMORY_SIZE)
         self.library.sim_init(self.seed, RESET_CYCLES)
         self.events = Events(self.library, top.event_o)

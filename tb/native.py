@@ -70,6 +70,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "sim_lite_queue": (None, [c.c_int, c.c_uint32, c.c_char_p, c.c_uint32]),
     "sim_trace_log": (c.c_uint64, [c.c_int, c.POINTER(c.c_void_p)]),
     "sim_trace_clear": (None, [c.c_int]),
+    "sim_sums_ask": (None, [c.c_uint32, c.c_uint32]),
+    "sim_sums": (c.POINTER(c.c_uint64), []),
     "sim_irq_count": (c.c_uint64, [c.c_int]),
     "sim_irq_log": (c.c_uint64, [c.POINTER(c.c_void_p)]),
     "sim_irq_clear": (None, []),

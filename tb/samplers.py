@@ -96,3 +96,32 @@ class InterruptWires:
         count = self._env.library.sim_irq_log(c.byref(at))
         return [(cycle, [n for i, n in enumerate(self.names) if wires >> i & 1])
                 for cycle, wires in PULSE.iter_unpack(copy_log(count, at, PULSE))]
+
+
+class Activity:
+    """What the design has done so far: the sums over all cycles of the numbers of
+    `hdl.streams.TbuActivity` and `TcuActivity`, added up outside Python.
+
+    Members
+    -------
+    names
+        "tbu0.hits" is port `activity0__hits`, "tcu.reads" port `tcu_activity__reads`.
+    """
+
+    def __init__(self, env: Env, ports: list[str]):
+        self._env = env
+        self.names = [port.replace("tcu_activity__", "tcu.").replace("activity", "tbu")
+                      .replace("__", ".") for port in ports]
+
+    async def read(self) -> dict[str, int]:
+        """The sums by name, as of the next clock edge."""
+        if not self.names:
+            return {}
+        number = self._env.events.new()
+        self._env.library.sim_sums_ask(number, len(self.names))
+        await self._env.events.first(number)
+        return dict(zip(self.names, self._env.library.sim_sums()[:len(self.names)], strict=True))
+
+    async def since(self, before: dict[str, int]) -> dict[str, int]:
+        """What has been added since `before`."""
+        return {name: value - before[name] for name, value in (await self.read()).items()}

@@ -69,6 +69,8 @@ class Channel(wiring.Component):
         before `snapshot` has finished.
     trace
         One record per decision, in their order. Always ready while `room`.
+    hit, missed, blocked, waiting
+        For the counters of `TbuActivity`.
     """
 
     def __init__(self, config, *, number: int, write: bool):
@@ -89,6 +91,8 @@ class Channel(wiring.Component):
             "invalidated": In(1),
             "snapshot": In(1), "drained": Out(1),
             "trace_valid": Out(1), "trace": Out(TraceRecord),
+            "hit": Out(1), "missed": Out(1), "blocked": Out(1),
+            "waiting": Out(range(config.tbu_slots + 1)),
         })
 
     def elaborate(self, platform):
@@ -140,7 +144,14 @@ class Channel(wiring.Component):
         ]
         connect(m, slots.aside, flipped(self.aside))
         m.d.comb += [slots.stored.eq(self.stored), slots.stored_slot.eq(self.stored_slot)]
-        self._ask(m, slots, held, park & slots.park.ready & ~known)
+        m.d.comb += [
+            self.missed.eq(park & slots.park.ready & ~known),
+            self.hit.eq(advance & known & verdict.hit),
+            self.blocked.eq(held_valid & ~advance),
+        ]
+        m.d.sync += self.waiting.eq(
+            self.waiting + (park & slots.park.ready) - slots.leave_valid)
+        self._ask(m, slots, held, self.missed)
         self._answer(m, slots)
         self._leave(m, slots, threads, outlet, held, verdict, direct)
         return m

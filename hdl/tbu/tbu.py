@@ -10,6 +10,7 @@ from hdl.streams import (
     PA_BITS,
     Invalidation,
     Sync,
+    TbuActivity,
     Trace,
     TranslationRequest,
     TranslationResponse,
@@ -65,6 +66,7 @@ class Tbu(wiring.Component):
             "invalidation": In(stream.Signature(Invalidation)),
             "sync": In(Sync()),
             "trace": Out(Trace()),
+            "activity": Out(TbuActivity()),
         })
 
     def elaborate(self, platform):
@@ -97,6 +99,13 @@ class Tbu(wiring.Component):
         self._memory_side(m, reads, writes, read_return, write_return)
         self._requests(m, reads, writes)
         self._maintenance(m, reads, writes, tlb)
+        m.d.comb += [
+            self.activity.hits.eq(reads.hit + writes.hit),
+            self.activity.misses.eq(reads.missed + writes.missed),
+            self.activity.asked.eq(self.request.valid & self.request.ready),
+            self.activity.blocked.eq(reads.blocked + writes.blocked),
+            self.activity.waiting.eq(reads.waiting + writes.waiting),
+        ]
         return m
 
     def _client_side(self, m, reads, writes, read_return, write_return):

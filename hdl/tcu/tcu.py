@@ -14,6 +14,7 @@ from hdl.streams import (
     Interrupts,
     Invalidation,
     Sync,
+    TcuActivity,
     TranslationRequest,
     TranslationResponse,
 )
@@ -52,6 +53,7 @@ class Tcu(wiring.Component):
             "sync": Out(Sync()).array(tbus),
             "enable": Out(1),
             "irq": Out(Interrupts()),
+            "activity": Out(TcuActivity()),
         })
 
     def elaborate(self, platform):
@@ -70,6 +72,7 @@ class Tcu(wiring.Component):
         connect(m, registers.state, translator.state)
         connect(m, registers.queues, queues.regs)
         connect(m, queues.irq, flipped(self.irq))
+        connect(m, translator.activity, flipped(self.activity))
         m.d.comb += self.enable.eq(registers.state.smmuen)
 
         for i in range(tbus):

@@ -19,6 +19,7 @@ from hdl.streams import (
     MemWrite,
     SmmuState,
     Sync,
+    TcuActivity,
     TranslationRequest,
     TranslationResponse,
 )
@@ -59,6 +60,8 @@ class Translator(wiring.Component):
         Acknowledged when every request accepted before has been answered.
     state
         Register values. SMMUEN is sampled once per request.
+    activity
+        For counters.
     """
 
     def __init__(self, config):
@@ -69,7 +72,7 @@ class Translator(wiring.Component):
             "mem": Out(MemRead()), "write": Out(MemWrite()),
             "event": Out(stream.Signature(EventRecord)),
             "inv": In(stream.Signature(Invalidation)), "sync": In(Sync()),
-            "state": In(SmmuState()),
+            "state": In(SmmuState()), "activity": Out(TcuActivity()),
         })
 
     def elaborate(self, platform):
@@ -100,6 +103,7 @@ class Translator(wiring.Component):
         self._reads(m, bits)
         self._update(m)
         self._answers(m)
+        self._count(m)
         return m
 
     def _accept(self, m: Module) -> None:
@@ -279,7 +283,8 @@ class Translator(wiring.Component):
         step, step_index = self._step, self._contexts.index
         shape = MemRead().members["req"].signature.members["payload"].shape
         m.submodules.reads = reads = fifo.SyncFIFO(width=shape.as_shape().size, depth=self.walks)
-        request, wants, port = Signal(shape), Signal(), self.mem.req
+        request, port = Signal(shape), self.mem.req
+        wants = self._wants_read = Signal(name="wants_read")
         m.d.comb += [
             request.addr.eq(step.next.fetch), request.size.eq(step.size),
             request.id.eq(step_index), request.lock.eq(step.lock),
@@ -331,3 +336,24 @@ class Translator(wiring.Component):
         wiring.connect(m, output.resp, wiring.flipped(self.resp))
         wiring.connect(m, wiring.flipped(self.inv), output.inv)
         wiring.connect(m, wiring.flipped(self.sync), lifetimes.sync)
+
+    def _count(self, m: Module) -> None:
+        """What happens in this cycle."""
+        activity, intake, contexts = self.activity, self._intake, self._contexts
+        lifetimes, walked = self._lifetimes, Signal(self.walks)
+        m.d.comb += [
+            activity.requests.eq(intake.begin), activity.merged.eq(intake.merged),
+            activity.ste_hits.eq(intake.ste_write), activity.cd_hits.eq(intake.cd_write),
+            activity.tlb_hits.eq(contexts.write_found & self._tlb.found.hit),
+            activity.walks.eq(self._wants_read & ~walked.bit_select(contexts.index, 1)),
+            activity.reads.eq(self._wants_read),
+            activity.updates.eq(self.write.req.valid & self.write.req.ready),
+            activity.faults.eq(self._reporter.take), activity.answers.eq(lifetimes.end),
+            activity.invalidations.eq(lifetimes.invalidate),
+        ]
+        m.d.sync += activity.active.eq(activity.active + lifetimes.begin - lifetimes.end)
+        for n in range(self.walks):
+            with m.If(intake.begin & (lifetimes.free_index == n)):
+                m.d.sync += walked[n].eq(0)
+            with m.Elif(self._wants_read & (contexts.index == n)):
+                m.d.sync += walked[n].eq(1)

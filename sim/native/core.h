@@ -11,8 +11,8 @@
 #include "rng.h"
 #include "vec.h"
 
-enum { MAX_CLIENTS = 16, MAX_MEMS = 24, MAX_LITES = 4, MAX_TRACES = 24, MAX_IRQS = 32 };
-enum { BIT_CLIENT = 0, BIT_MEM = 16, BIT_LITE = 40 }; /* positions in `active` */
+enum { MAX_CLIENTS = 16, MAX_MEMS = 24, MAX_LITES = 4, MAX_TRACES = 24, MAX_IRQS = 32, MAX_SUMS = 256 };
+enum { BIT_CLIENT = 0, BIT_MEM = 16, BIT_LITE = 40, BIT_SUMS = 48 }; /* positions in `active` */
 
 enum resp { OKAY = 0, EXOKAY = 1, SLVERR = 2, DECERR = 3 };
 enum burst { FIXED = 0, INCR = 1, WRAP = 2 };

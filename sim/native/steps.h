@@ -9,6 +9,7 @@ void sim_mem(int port, const uint32_t *in, uint32_t *out);
 void sim_lite(int port, const uint32_t *in, uint32_t *out);
 void sim_trace(int port, const uint32_t *record);
 void sim_irq(const uint32_t *wires);
+void sim_sum(int number, const uint32_t *sum);
 void sim_unknown(void);
 void sim_tick(uint32_t *out);
 #endif

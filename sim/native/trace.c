@@ -1,4 +1,5 @@
-/* Samplers: records of the trace ports and pulses of the interrupt wires, with their cycle. */
+/* Samplers: records of the trace ports and pulses of the interrupt wires, with their cycle; sums of
+ * what the design does. */
 #include "core.h"
 
 enum { RECORD_WORDS = 10 };
@@ -90,4 +91,31 @@ void sim_irq_cancel(uint32_t id)
             VEC_REMOVE(&watchers, i);
             return;
         }
+}
+
+static struct {
+    uint32_t id, left;
+    uint64_t values[MAX_SUMS];
+} sums;
+
+/* Have the `count` sums sampled at the next edge; fires `id` then. */
+void sim_sums_ask(uint32_t id, uint32_t count)
+{
+    sums.id = id;
+    sums.left = count;
+    set_active(BIT_SUMS, 1);
+}
+
+/* Sum `number`: two words. The last one of a sample ends it. */
+void sim_sum(int number, const uint32_t *sum)
+{
+    sums.values[number] = sum[0] | (uint64_t)sum[1] << 32;
+    if (--sums.left) return;
+    set_active(BIT_SUMS, 0);
+    fire(sums.id);
+}
+
+const uint64_t *sim_sums(void)
+{
+    return sums.values;
 }

@@ -19,6 +19,7 @@ struct task {
 
 static void trace_step(int port, const uint32_t *in, uint32_t *out) { (void)out; sim_trace(port, in); }
 static void irq_step(int port, const uint32_t *in, uint32_t *out) { (void)port; (void)out; sim_irq(in); }
+static void sum_step(int number, const uint32_t *in, uint32_t *out) { (void)out; sim_sum(number, in); }
 static void tick_step(int port, const uint32_t *in, uint32_t *out) { (void)port; (void)in; sim_tick(out); }
 static void unknown_step(int port, const uint32_t *in, uint32_t *out)
 {
@@ -34,6 +35,7 @@ static struct task tasks[] = {
     {"$sim_lite", 1, 1, 1, sim_lite},
     {"$sim_trace", 1, 1, 0, trace_step},
     {"$sim_irq", 0, 1, 0, irq_step},
+    {"$sim_sum", 1, 1, 0, sum_step},
     {"$sim_tick", 0, 0, 1, tick_step},
     {"$sim_unknown", 0, 0, 0, unknown_step},
 };

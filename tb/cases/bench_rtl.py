@@ -76,9 +76,10 @@ class Bench:
         self.port.ideal(DATA_LATENCY)
         self.port.set(log=True)
 
-    def report(self, case: str, metric: str, value: float, unit: str, pages: int = 1) -> None:
+    def report(self, case: str, metric: str, value: float, unit: str, pages: int = 1,
+               **more: Any) -> None:
         self.rows.append({"case": case, "stage": self.stage, "L": self.latency, "pages": pages,
-                          "metric": metric, "value": round(value, 4), "unit": unit})
+                          "metric": metric, "value": round(value, 4), "unit": unit, **more})
 
     async def forget(self) -> None:
         """Nothing is cached anywhere."""
@@ -163,7 +164,10 @@ class Bench:
         """One warm-up read, then the series."""
         await self.forget()
         await self.play([self.read(0, 0)])
-        self.report(case, "throughput", await self.rate(requests), "/cycle", pages)
+        before = await self.env.activity.read()
+        rate = await self.rate(requests)
+        activity = await self.env.activity.since(before)
+        self.report(case, "throughput", rate, "/cycle", pages, activity=activity)
 
     async def random(self, pages: int) -> None:
         draw = xorshift()

@@ -98,7 +98,7 @@ async def concurrent(env: Env) -> dict[str, Any]:
     outcomes = Counter(observation.ending.value for observation in seen)
     return {"transactions": len(seen), "agree": len(seen), "outcomes": dict(outcomes),
             "events": dict(events), "changes": made, "coverage": counts.json(),
-            "digest": _digest(seen, events)}
+            "activity": await env.activity.read(), "digest": _digest(seen, events)}
 
 
 def _batch(env: Env, world: World, state: SmmuState) -> list[Request]:

@@ -71,7 +71,8 @@ async def random_translation(env: Env) -> dict[str, Any]:
     sampler.queues(machine)
     return {"transactions": board.transactions, "agree": board.agree,
             "outcomes": dict(board.outcomes), "events": dict(board.event_types),
-            "coverage": counts.json(), "digest": _digest(board)}
+            "coverage": counts.json(), "activity": await env.activity.read(),
+            "digest": _digest(board)}
 
 
 async def _change(machine: Machine, changes: Changes, sampler: Sampler, skip: str | None) -> None:

@@ -58,11 +58,10 @@ def test_skipped_tlbi(sim):
 @pytest.mark.parametrize("sim", [VERILATOR])
 @pytest.mark.parametrize(("drops", "never"), [
     ("hdl.tcu.config.cache.drops_cd", lambda m, inv: lambda key: Const(0)),
-    ("hdl.tcu.walk.cache.drops_stage1",
-     lambda level, leaves: lambda m, inv: lambda key: Const(0)),
+    ("hdl.tcu.walk.tlb.MainTlb._drops", lambda self, m: []),
 ])
 def test_a_cache_that_no_invalidation_reaches(drops, never, sim, monkeypatch):
-    """The CD cache, or the caches of stage 1, keep what they have."""
+    """The CD cache, or the main TLB, keeps what it has."""
     monkeypatch.setattr(drops, never)
     assert "disagreements with the model" in caught(mutant(sim))
 

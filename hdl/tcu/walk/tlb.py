@@ -33,6 +33,9 @@ WAYS = 4
 ID_COLOURS = 4    # low bits of VMID and of ASID in a colour; no fewer than VMW can ignore
 PAGE_COLOURS = 5  # low bits of the page number
 
+STAGE1 = (InvOp.TLBI_NSNH_ALL, InvOp.TLBI_EL2_ALL, InvOp.TLBI_VMALL, InvOp.TLBI_S12_VMALL,
+          InvOp.TLBI_ASID, InvOp.TLBI_VA, InvOp.TLBI_VAA)
+
 # A colour bit by name, what it is compared with, and whether it is (None: always); a condition,
 # and the terms that an entry must meet to be dropped under it.
 Term = tuple[str, Value, Value | None]
@@ -194,7 +197,7 @@ class MainTlb(wiring.Component):
         inv = self.invalidation
         named = named_range(m, inv)
         differ = bind(m, "differ", named.first ^ named.last)
-        op = {which: bind(m, f"is_{which.name}", inv.op == which) for which in InvOp}
+        op = {which: bind(m, f"is_{which.name}", inv.op == which) for which in STAGE1}
         vmid = [(f"vmid{n}", inv.vmid[n], bind(m, f"vmid{n}", ~inv.el2 & (inv.vmw <= n)))
                 for n in range(ID_COLOURS)]
         asid: list[Term] = [(f"asid{n}", inv.asid[n], None) for n in range(ID_COLOURS)]
