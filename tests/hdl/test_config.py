@@ -26,6 +26,7 @@ def test_sizes_grow():
     ("change", "name"),
     [({"clients": 15}, "clients=15"), ({"utlb_entries": 3}, "utlb_entries=3"),
      ({"tbu_slots": 65}, "tbu_slots=65"), ({"queues": 12}, "queues=12"),
+    ({"tlb_entries": 24}, "tlb_entries=24"), ({"tlb_entries": 8192}, "tlb_entries=8192"),
      ({"data_width": 48}, "data_width=48"), ({"walks": 0}, "walks=0"),
      ({"memory_reads": 1000}, "memory_reads=1000"), ({"tbu_threads": 2.5}, "tbu_threads=2.5"),
      ({"queues": 2048}, "queues=2048"), ({"depth": 1}, "depth=1"),

@@ -28,8 +28,9 @@ MOST_BLOCKS = 8            # of which more do not pay
 
 class Space(data.Struct):
     """Whose translations: world, VMID (0 in EL2), ASID (0 where there is none), and the bases of
-    their tables (`root2` 0 without stage 2), so that even streams that break the rule of one set of
-    tables for each VMID and ASID get their own. `nested`: the addresses in the tables are IPAs."""
+    their tables (`root2` 0 without stage 2): a descriptor is judged by the transaction's own CD and
+    STE, which would not fit those of other tables, left behind or of a stream that breaks the rule
+    of one set of tables for each VMID and ASID. `nested`: the addresses in the tables are IPAs."""
 
     el2: unsigned(1)
     nested: unsigned(1)

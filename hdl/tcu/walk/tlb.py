@@ -197,7 +197,7 @@ class MainTlb(wiring.Component):
         inv = self.invalidation
         named = named_range(m, inv)
         differ = bind(m, "differ", named.first ^ named.last)
-        op = {which: bind(m, f"is_{which.name}", inv.op == which) for which in STAGE1}
+        op = {which: bind(m, f"is_{InvOp(which).name}", inv.op == which) for which in STAGE1}
         vmid = [(f"vmid{n}", inv.vmid[n], bind(m, f"vmid{n}", ~inv.el2 & (inv.vmw <= n)))
                 for n in range(ID_COLOURS)]
         asid: list[Term] = [(f"asid{n}", inv.asid[n], None) for n in range(ID_COLOURS)]
