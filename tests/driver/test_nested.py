@@ -24,6 +24,7 @@ from spec.commands import (
     TLBI_NH_VA,
     TLBI_NH_VAA,
     TLBI_NSNH_ALL,
+    TLBI_S2_IPA,
     Command,
 )
 from spec.context import CD
@@ -124,6 +125,23 @@ def test_both_stages(guest):
     ioctl(guest.owner, IommufdIoctl.IOAS_UNMAP,
           fd.IoasUnmap(24, guest.space, guest.at, GUEST * PAGE))
     assert guest.reaches(VA) is None
+
+
+def test_merged_entries_go_after_those_of_stage_2(guest):
+    """An entry that merged both stages is not covered by an IPA (reference 6.3)."""
+    attach(guest.owner, guest.nest(guest.stage1()), None)
+    cmdq, sent = guest.owner.smmu.cmdq, []
+    issue = cmdq.issue
+
+    async def recorded(*commands):
+        sent.append([type(command) for command in commands])
+        await issue(*commands)
+
+    cmdq.issue = recorded
+    ioctl(guest.owner, IommufdIoctl.IOAS_UNMAP,
+          fd.IoasUnmap(24, guest.space, guest.at, GUEST * PAGE))
+    assert set(sent[0]) == {TLBI_S2_IPA}
+    assert sent[1:] == [[TLBI_NH_ALL]]
 
 
 def test_what_a_guest_may_attach(guest):

@@ -113,6 +113,18 @@ def test_put_in_the_middle_of_a_job():
     run(bench.file.close())
 
 
+def test_put_aborts_the_jobs_of_the_last_queue():
+    """No page is brought for them any more."""
+    bench = Bench()
+    user = User(bench, bench.process, bench.file)
+    source = bench.process.mmap(PAGE)
+    user.send(source, source + 128, 16)
+    run(bench.file.ioctl(UacceIoctl.PUT_Q))
+    assert not bench.process.mm.present(source, PAGE)
+    assert not bench.bus.smmu.stalls
+    run(bench.file.close())
+
+
 def test_exit_makes_zombies(bench):
     user = User(bench, bench.process, bench.file)
     run(bench.process.exit())
