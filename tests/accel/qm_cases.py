@@ -1,47 +1,45 @@
-"""What the queue manager must do beyond `tests.accel.cases`: identity, commands, events, messages,
-resets, counters; on the RTL and on the golden model.
+"""What the queue manager must do beyond `tests.accel.cases`: identity, bring-up, every command,
+stop and flush, write-back, counters; on the RTL and on the golden model.
 """
 
 from __future__ import annotations
 
-import random
-
 from spec.qm import (
-    ABNORMAL_INF00,
     ABNORMAL_INT_MASK,
-    ABNORMAL_INT_SET,
     ABNORMAL_INT_SOURCE,
     ABNORMAL_INT_STATUS,
+    ABNORMAL_IRQ_CAP,
     ACC_FINISH_CNT,
-    AEQ_INT_MASK,
     AEQ_IRQ_CAP,
-    AEQC,
+    ARUSER_M_CFG_1,
+    ARUSER_M_CFG_ENABLE,
+    AWUSER_M_CFG_1,
+    AWUSER_M_CFG_ENABLE,
+    AXI_M_CFG,
+    AXI_M_CFG_ENABLE,
     BAR2_SIZE,
+    CACHE_CTL,
     CACHE_WB_DONE,
     CACHE_WB_START,
+    CFG_SINGLE_PORT_MAX_TRANS,
     CONFIG,
     CONFIG_BASE,
     CQE_CNT,
     CQE_CNT_VF_SQN,
     CQE_ERR_CNT,
     DB_CNT,
+    DB_TIMEOUT_CFG,
     DFX_CNT_CLR_CE,
     DOORBELL_PAGE,
     EQ_AEQ_DEPTH_CAP,
-    EQ_INT_MASK,
-    EQ_INT_SOURCE,
     EQ_IRQ_CAP,
-    EQC,
+    FUN_CAP,
     IN_IDLE_ST,
-    MASTER_GLOBAL_CTRL,
     MB_CNT,
     MEM_INIT_DONE,
-    MSI_ADDRESS,
-    MSI_ADDRESS_HIGH,
+    MEM_START_INIT,
     MSI_CONTROL,
-    MSI_DATA,
-    MSI_MASK,
-    MSI_PENDING,
+    OOO_SHUTDOWN_SEL,
     PASID_CAP,
     PCI_BAR2,
     PCI_BAR3,
@@ -49,17 +47,28 @@ from spec.qm import (
     PCI_BAR5,
     PCI_CAPABILITIES,
     PCI_CLASS,
-    PCI_COMMAND,
     PCI_ID,
     PCIE_CAP,
     PCIE_DEVCAP,
     PCIE_DEVCTL,
+    PEH_AXUSER_CFG,
+    PEH_AXUSER_CFG_ENABLE,
+    PEH_DFX_INFO0,
+    PEH_DFX_INFO1,
+    PF2VF_IRQ_CAP,
+    PM_CTRL,
+    QUE_ISO_CFG,
+    RAS_CE_ENABLE,
+    RAS_CE_THRESHOLD,
+    RAS_FE_ENABLE,
     RAS_NFE_ENABLE,
     SEND_SQE_TO_ACC_CNT,
     SQC,
     SQC_VFT,
     SQE_CNT,
     SQE_CNT_VF_SQN,
+    SUB_VERSION_ID,
+    VECTOR_NUM_CAP,
     VFT_CFG,
     VFT_CFG_DATA_H,
     VFT_CFG_DATA_L,
@@ -68,21 +77,37 @@ from spec.qm import (
     VFT_CFG_RDY,
     VFT_CFG_TYPE,
     WB_SQE_FROM_ACC_CNT,
-    AeqeType,
-    DoorbellCommand,
+    WUSER_M_CFG_ENABLE,
     Mailbox,
     MailboxCommand,
     MailboxOp,
     MailboxStatus,
-    OverflowType,
     VftType,
     event_depths,
 )
-from spec.sec import ErrorType
+from spec.sec import (
+    CORE_EN_CAP,
+    QM_CE_MASK_CAP,
+    QM_NFE_MASK_CAP,
+    QM_RESET_MASK_CAP,
+    SEC_CE_MASK_CAP,
+    SEC_CONTROL,
+    SEC_CORE_AUTO_GATE,
+    SEC_CORE_INT_SOURCE,
+    SEC_CORE_INT_STATUS,
+    SEC_DYNAMIC_GATE,
+    SEC_INTERFACE_USER_CTRL0_V3,
+    SEC_INTERFACE_USER_CTRL1_V3,
+    SEC_MEM_INIT_DONE,
+    SEC_MEM_START_INIT,
+    SEC_NFE_MASK_CAP,
+    SEC_RESET_MASK_CAP,
+    SEC_SAA_EN,
+    ErrorType,
+)
 from tests.accel.cases import CQ, SQ, Bench, Case
-from tests.accel.qm_driver import AEQ, BUFFER, DATA, EQ, copy_bd
+from tests.accel.qm_driver import BUFFER, DATA, copy_bd
 
-MESSAGE = 0x9000    # where messages go
 TABLES = 0xA000     # SQC and CQC table
 KNOWN = {           # command: the ops it has
     MailboxCommand.SQC: {0, 1}, MailboxCommand.CQC: {0, 1}, MailboxCommand.EQC: {0, 1},
@@ -126,6 +151,78 @@ async def identity(b: Bench) -> None:
     eq, aeq = event_depths(b.queues)
     depths = EQ_AEQ_DEPTH_CAP(await d.get(EQ_AEQ_DEPTH_CAP))
     assert (depths.EQ_DEPTH, depths.AEQ_DEPTH) == (eq, aeq)
+
+
+async def mainline_bring_up(b: Bench) -> None:
+    """Every access of a probe, in its order, with its values (reference 4.1, 4.2, 6.1): polls end,
+    what is read again has what was written, no error is pending; then a queue works."""
+    d = b.driver
+
+    async def rmw(register, clear: int, put: int) -> None:
+        word = await d.get(register) & ~clear & 0xFFFF_FFFF | put
+        await d.set(register, word)
+        assert await d.get(register) == word
+
+    assert await d.get(SUB_VERSION_ID) == 0
+    assert QUE_ISO_CFG(await d.get(QUE_ISO_CFG)).ISOLATED
+    caps = FUN_CAP(await d.get(FUN_CAP))
+    assert (caps.VERSION, caps.STOP_QP, caps.STOP_FUNC, caps.RPM_PF, caps.MB_COMMAND) == (
+        1, 1, 1, 0, 0)
+    vectors = {}
+    for name, register in (("eq", EQ_IRQ_CAP), ("aeq", AEQ_IRQ_CAP),
+                           ("abnormal", ABNORMAL_IRQ_CAP)):
+        cap = register(await d.get(register))
+        assert cap.TYPE
+        vectors[name] = cap.VECTOR
+    assert len(set(vectors.values())) == 3
+    assert max(vectors.values()) < VECTOR_NUM_CAP(await d.get(VECTOR_NUM_CAP)).PF
+    assert await d.get(PF2VF_IRQ_CAP) == 0
+    for register in (QM_CE_MASK_CAP, QM_NFE_MASK_CAP, QM_RESET_MASK_CAP, SEC_CE_MASK_CAP,
+                     SEC_NFE_MASK_CAP, SEC_RESET_MASK_CAP):
+        assert await d.get(register) == 0
+    await d.set(DB_TIMEOUT_CFG, 0x1FFFFF)
+    await rmw(PM_CTRL, 0, 1 << 9)
+    await d.set(MEM_START_INIT, 1)
+    await d.until(lambda: d.get(MEM_INIT_DONE))
+    for register, value in (
+            (ARUSER_M_CFG_1, 0x4000_1070), (ARUSER_M_CFG_ENABLE, 0xFFFF_FFFE),
+            (AWUSER_M_CFG_1, 0x4000_1070), (AWUSER_M_CFG_ENABLE, 0xFFFF_FFFE),
+            (WUSER_M_CFG_ENABLE, 0xFFFF_FFFF), (AXI_M_CFG, 0xFFFF),
+            (AXI_M_CFG_ENABLE, 0xFFFF_FFFF), (PEH_AXUSER_CFG, 0x40_1001),
+            (PEH_AXUSER_CFG_ENABLE, 0xFFFF_FFFF), (CACHE_CTL, 0x1833)):
+        await d.set(register, value)
+        assert await d.get(register) == value
+    await rmw(SEC_CONTROL, 1 << 3, 0)
+    await d.set(SEC_MEM_START_INIT, 1)
+    await d.until(lambda: d.get(SEC_MEM_INIT_DONE))
+    await rmw(SEC_CONTROL, 0, 1 << 8)
+    await rmw(SEC_INTERFACE_USER_CTRL0_V3, 0, 0x80_8000)
+    await rmw(SEC_INTERFACE_USER_CTRL1_V3, ~0xFF79_E79E, 0x82_0820)
+    await d.set(CFG_SINGLE_PORT_MAX_TRANS, 0x2060)
+    await d.set(SEC_SAA_EN, await d.get(CORE_EN_CAP))
+    await rmw(SEC_CONTROL, 3, 1 << 3)
+    await rmw(SEC_DYNAMIC_GATE, 0, 0x7FFF)
+    await rmw(SEC_CORE_AUTO_GATE, 0, 0xF)
+    for register, value in ((ABNORMAL_INT_SOURCE, 0x7FFF), (RAS_CE_ENABLE, 0),
+                            (RAS_CE_THRESHOLD, 1), (RAS_NFE_ENABLE, 0), (RAS_FE_ENABLE, 0),
+                            (OOO_SHUTDOWN_SEL, 0), (ABNORMAL_INT_MASK, 0xFFFF_FFFF)):
+        await d.set(register, value)
+    for register in (ABNORMAL_INT_SOURCE, ABNORMAL_INT_STATUS, SEC_CORE_INT_STATUS,
+                     SEC_CORE_INT_SOURCE, PEH_DFX_INFO0, PEH_DFX_INFO1):
+        assert await d.get(register) == 0
+    await rmw(SEC_CONTROL, 0, 1 << 12)
+    await d.set(DFX_CNT_CLR_CE, 1)
+    for register in (SQE_CNT, CQE_CNT, MB_CNT, DB_CNT, ACC_FINISH_CNT, CQE_ERR_CNT):
+        await d.get(register)
+    await d.set(DFX_CNT_CLR_CE, 0)
+    await d.bring_up()                       # 4.2
+    for first, last in ((0, 0x308), (0x10_0000, 0x10_0164), (0x10_4000, 0x10_4108)):
+        for offset in range(first, last + 1, 16):     # 2.9: dumps disturb nothing
+            await b.bus.read(offset)
+    await d.start(0, pasid=3)
+    await d.submit(0, copy_bd(DATA, DATA + 64, 8))
+    assert (await d.complete(0)).error_type == ErrorType.OK
+    assert await d.get(ABNORMAL_INT_SOURCE) == 0
 
 
 async def unknown_commands(b: Bench) -> None:
@@ -267,176 +364,6 @@ async def stop_one_of_two(b: Bench) -> None:
     assert sqc.head == sqc.tail == cqc.tail == 4       # "empty" for a driver without STOP_QP
 
 
-async def one_event_per_queue(b: Bench) -> None:
-    """An owner who arms his CQ again and again gets one EQE until the driver has passed it; others
-    get theirs (reference 2.8)."""
-    d = b.driver
-    await d.bring_up()
-    for queue in range(2):
-        await d.start(queue)
-    for _ in range(3):
-        await d.submit(0, copy_bd(DATA, DATA + 64, 8))
-    await d.until(lambda: d.get(EQ_INT_SOURCE))
-    for _ in range(6):
-        await d.ring(0, CQ, 0, c_flag=1)
-        await d.pause(2)
-    await d.submit(1, copy_bd(DATA, DATA + 64, 8))
-    await d.until(lambda: _word(b, EQ + 4))
-    await d.pause()
-    assert [b.memory.read(EQ + 4 * n, 4) for n in range(3)] == [
-        b"\0\0\1\0", b"\1\0\1\0", bytes(4)]
-    await d.ring_events(DoorbellCommand.EQ, 1)         # one passed, one left, one more follows
-    await d.until(lambda: _word(b, EQ + 8))
-    assert await d.events() == [0, 1, 0]
-    assert await d.get(EQ_INT_SOURCE) == 0
-
-
-async def _reaches(driver, counter, value: int) -> bool:
-    return await driver.get(counter) == value
-
-
-async def _word(b: Bench, address: int) -> int:
-    return int.from_bytes(b.memory.read(address, 4), "little")
-
-
-async def overflow_of_a_cq(b: Bench) -> None:
-    """Jobs that wait for room in their CQ: AEQE 0, once; nothing is lost, no device error."""
-    d = b.driver
-    await d.bring_up()
-    for queue in range(2):
-        await d.start(queue)
-    for _ in range(d.depth + 3):
-        d.place(0, copy_bd(DATA, DATA + 64, 8))
-    await d.ring(0, SQ, d.depth - 1)
-    await d.until(lambda: _word(b, d.cq(0) + 16 * (d.depth - 2) + 12))
-    await d.ring(0, SQ, 2)
-    await d.until(lambda: _word(b, AEQ))
-    event = d.async_event(0)
-    assert (event.queue, event.type, event.phase) == (0, AeqeType.CQ_OVERFLOW, 1)
-    info = ABNORMAL_INF00(await d.get(ABNORMAL_INF00))
-    assert (info.type, info.queue) == (OverflowType.CQ, 0)
-    assert await d.get(ABNORMAL_INT_SOURCE) == 0
-    await d.submit(1, copy_bd(DATA, DATA + 64, 8))
-    await d.complete(1)
-    for _ in range(d.depth + 2):
-        assert (await d.complete(0)).error_type == ErrorType.OK
-    await d.pause()
-    assert b.memory.read(AEQ + 4, 4) == bytes(4)
-
-
-async def overflow_of_the_eq(b: Bench) -> None:
-    """An EQ too small for its queues: AEQE 1, INF00, an error bit; the event comes later."""
-    d = b.driver
-    await d.bring_up(eq_depth=2)
-    await d.set(RAS_NFE_ENABLE, 0x7FFF)
-    await d.set(ABNORMAL_INT_MASK, 0)
-    for queue in range(2):
-        await d.start(queue)
-        await d.submit(queue, copy_bd(DATA, DATA + 64, 8))
-        await d.until(lambda queue=queue: _word(b, d.cq(queue) + 12))
-    await d.until(lambda: _word(b, AEQ))
-    event = d.async_event(0)
-    assert (event.queue, event.type) == (1, AeqeType.EQ_OVERFLOW)
-    info = ABNORMAL_INF00(await d.get(ABNORMAL_INF00))
-    assert (info.type, info.queue) == (OverflowType.EQ, 1)
-    assert ABNORMAL_INT_STATUS(await d.get(ABNORMAL_INT_STATUS)).of_fifo_of
-    assert b.irqs["abnormal"] == 1
-    await d.ring_events(DoorbellCommand.EQ, 1)
-    await d.until(lambda: _word(b, EQ + 4))
-    assert b.memory.read(EQ, 8) == b"\0\0\1\0\1\0\1\0"
-
-
-async def overflow_of_the_aeq(b: Bench) -> None:
-    d = b.driver
-    await d.bring_up(aeq_depth=2)
-    b.memory.poisoned = {d.cq(0) >> 12, d.cq(1) >> 12}
-    for queue in range(2):
-        b.memory.poisoned = set()
-        await d.start(queue)
-        b.memory.poisoned = {d.cq(0) >> 12, d.cq(1) >> 12}
-        await d.submit(queue, copy_bd(DATA, DATA + 64, 8))
-        await d.until(lambda queue=queue: _reaches(d, CQE_ERR_CNT, queue + 1))
-    await d.until(lambda: _word(b, AEQ))
-
-    async def overflowed() -> int:
-        return ABNORMAL_INT_SOURCE(await d.get(ABNORMAL_INT_SOURCE)).of_fifo_of
-
-    await d.until(overflowed)
-    info = ABNORMAL_INF00(await d.get(ABNORMAL_INF00))
-    assert (info.type, info.queue) == (OverflowType.AEQ, 1)
-    await d.ring_events(DoorbellCommand.AEQ, 1)
-    await d.until(lambda: _word(b, AEQ + 4))
-    assert (d.async_event(1).queue, d.async_event(1).type) == (1, AeqeType.CQE_ERROR)
-
-
-async def messages(b: Bench) -> None:
-    """MSI: address, data, mask with pending, both halves of the address; wires pulse as well."""
-    d = b.driver
-    await d.bring_up()
-    await d.start(0)
-    await d.set_config(MSI_ADDRESS, MESSAGE + 4)
-    await d.set_config(MSI_ADDRESS_HIGH, 0)
-    await d.set_config(MSI_DATA, 0x1234)
-
-    async def job() -> None:
-        await d.submit(0, copy_bd(DATA, DATA + 64, 8))
-        await d.until(lambda: d.get(EQ_INT_SOURCE))
-        await d.complete(0, c_flag=1)
-        await d.events()
-
-    async def message() -> int:
-        await d.pause(3)
-        word = await _word(b, MESSAGE + 4)
-        b.memory.write(MESSAGE + 4, bytes(4))
-        return word
-
-    await job()
-    assert await message() == 0                       # not enabled
-    assert await d.get_config(MSI_PENDING) == 0
-    control = await d.get_config(MSI_CONTROL)
-    for given, aeq in ((0, 0x1234), (1, 0x1235), (2, 0x1235)):
-        await d.set_config(MSI_CONTROL, control | MSI_CONTROL.pack(ENABLE=1, GIVEN=given))
-        await job()
-        assert await message() == 0x1234 | EQ_IRQ_CAP(EQ_IRQ_CAP.RESET).VECTOR
-        b.memory.poisoned = {d.cq(1) >> 12}
-        await d.start(2)
-        b.memory.poisoned = {d.cq(2) >> 12}
-        await d.submit(2, copy_bd(DATA, DATA + 64, 8))
-        await d.until(lambda: _word(b, MESSAGE + 4))
-        assert await message() == aeq
-        b.memory.poisoned = set()
-        await d.ring_events(DoorbellCommand.AEQ, b.irqs["aeq"])
-    # A masked vector is held back, others are not.
-    await d.set_config(MSI_MASK, 1 << EQ_IRQ_CAP(EQ_IRQ_CAP.RESET).VECTOR)
-    await job()
-    assert await message() == 0
-    assert MSI_PENDING(await d.get_config(MSI_PENDING)).VECTORS == 1
-    await d.set(RAS_NFE_ENABLE, 0x7FFF)
-    await d.set(ABNORMAL_INT_SOURCE, 0x7FFF)
-    await d.set(ABNORMAL_INT_MASK, 0)
-    await d.set(ABNORMAL_INT_SET, ABNORMAL_INT_SET.pack(ecc_1bit=1))
-    assert await message() == 0x1237
-    await d.set_config(MSI_MASK, 0)
-    assert await message() == 0x1234
-    assert await d.get_config(MSI_PENDING) == 0
-    # Disabled: nothing is kept.
-    await d.set_config(MSI_MASK, 1)
-    await job()
-    await d.set_config(MSI_CONTROL, control)
-    assert await d.get_config(MSI_PENDING) == 0
-    await d.set_config(MSI_CONTROL, control | MSI_CONTROL.pack(ENABLE=1))
-    await d.set_config(MSI_MASK, 0)
-    assert await message() == 0
-    # A message that nobody takes: an error of the device, and it goes on.
-    await d.set(ABNORMAL_INT_SOURCE, 0x7FFF)
-    b.memory.poisoned = {MESSAGE >> 12}
-    await job()
-    b.memory.poisoned = set()
-    assert ABNORMAL_INT_SOURCE(await d.get(ABNORMAL_INT_SOURCE)).axi_bresp
-    await job()
-    assert {access.ssid for access in b.log if access.addr >> 4 == MESSAGE >> 4} == {None}
-
-
 async def contexts_written_back(b: Bench) -> None:
     """0x204 writes the live contexts of loaded queues to their places in both tables."""
     d = b.driver
@@ -463,103 +390,6 @@ async def contexts_written_back(b: Bench) -> None:
     await d.set(CACHE_WB_START, 1)
     await d.until(lambda: d.get(CACHE_WB_DONE))
     assert ABNORMAL_INT_SOURCE(await d.get(ABNORMAL_INT_SOURCE)).axi_bresp
-
-
-async def reset_registers(b: Bench) -> None:
-    """A function level reset takes everything back: registers, contexts, VFT, counters, masks."""
-    d = b.driver
-    await d.bring_up()
-    await d.start(0)
-    await d.submit(0, copy_bd(DATA, DATA + 64, 8))
-    await d.complete(0)
-    await d.set_config(MSI_CONTROL, 0x1_0000)
-    await d.set(MASTER_GLOBAL_CTRL, 1)
-    await d.reset_function()
-    assert await d.get_config(PCIE_DEVCTL) & 0xFFFF == 0
-    for register in (MEM_INIT_DONE, MASTER_GLOBAL_CTRL, ABNORMAL_INT_SOURCE, SQE_CNT, MB_CNT,
-                     EQ_INT_SOURCE):
-        assert await d.get(register) == 0, register
-    for register in (EQ_INT_MASK, AEQ_INT_MASK, VFT_CFG_RDY, IN_IDLE_ST):
-        assert await d.get(register) == 1, register
-    assert MSI_CONTROL(await d.get_config(MSI_CONTROL)).ENABLE == 0
-    await d.ring(0, SQ, 2)
-    log = len(b.log)
-    await d.pause(3)
-    assert len(b.log) == log
-    assert (await d.mailbox(MailboxCommand.SQC, 0, BUFFER, 1)).status == MailboxStatus.BAD_QUEUE
-    assert (await d.mailbox(MailboxCommand.EQC, 0, BUFFER, 1)).status == 0
-    assert b.memory.read(BUFFER, EQC.size()) == bytes(AEQC.size())
-
-
-async def resets_in_mid_job(b: Bench) -> None:
-    """At any moment: what is under way ends unseen, nothing more is begun, nothing of it shows in
-    the next life, which begins at once, even while old accesses still wait."""
-    d, rng = b.driver, random.Random(11)
-    for life in range(8):
-        await d.bring_up()
-        held = life % 3 == 1
-        for queue in range(3):
-            await d.start(queue, pasid=queue + 1)
-            b.memory.write(DATA + 0x10000 * queue, bytes([life + 1]) * 2000)
-        if held:
-            b.hold(2, DATA + 0x10000 >> 12)
-        for _ in range(3):
-            for queue in range(3):
-                at = DATA + 0x10000 * queue
-                await d.submit(queue, copy_bd(at, at + 0x4000, 2000))
-        await d.pause(rng.randrange(6))
-        await d.reset_function()
-        await d.pause(8)          # what was under way comes to its end
-        rings = [b.memory.read(d.sq(queue), 0x3000) for queue in range(3)]
-        log = len(b.log)
-        await d.pause(3)
-        assert len(b.log) == log
-        assert b.irqs["abnormal"] == 0
-        # The next life works while the old one may still be waiting.
-        await d.bring_up()
-        await d.start(3, pasid=7)
-        b.memory.write(DATA + 0x30000, b"new" * 300)
-        await d.submit(3, copy_bd(DATA + 0x30000, DATA + 0x34000, 900))
-        assert (await d.complete(3)).error_type == ErrorType.OK
-        assert b.memory.read(DATA + 0x34000, 900) == b"new" * 300
-        b.release()
-        await d.pause(5)
-        assert [b.memory.read(d.sq(queue), 0x3000) for queue in range(3)] == rings
-        await d.reset_function()
-
-
-async def two_resets_while_an_access_waits(b: Bench) -> None:
-    """The access of the life before last must end first; registers answer all the time."""
-    d = b.driver
-    await d.bring_up()
-    await d.start(0, pasid=1)
-    b.hold(1, DATA >> 12)
-    await d.submit(0, copy_bd(DATA, DATA + 0x4000, 500))
-    await d.pause(5)
-    await d.reset_function()
-    await d.reset_function()
-    assert await d.get(VFT_CFG_RDY) == 1
-    b.release()
-    await d.bring_up()
-    await d.start(0, pasid=2)
-    b.memory.write(DATA, b"x" * 500)
-    await d.submit(0, copy_bd(DATA, DATA + 0x4000, 500))
-    assert (await d.complete(0)).error_type == ErrorType.OK
-    assert b.memory.read(DATA + 0x4000, 500) == b"x" * 500
-
-
-async def bus_master_off(b: Bench) -> None:
-    """PCI_COMMAND.MASTER=0 holds every access back."""
-    d = b.driver
-    await d.bring_up()
-    await d.start(0)
-    await d.set_config(PCI_COMMAND, 0)
-    log = len(b.log)
-    await d.submit(0, copy_bd(DATA, DATA + 64, 8))
-    await d.pause(5)
-    assert len(b.log) == log
-    await d.set_config(PCI_COMMAND, PCI_COMMAND.pack(MASTER=1))
-    assert (await d.complete(0)).error_type == ErrorType.OK
 
 
 async def counters(b: Bench) -> None:
@@ -591,40 +421,14 @@ async def counters(b: Bench) -> None:
     assert await d.get(SQE_CNT) == 0
 
 
-async def injected_errors(b: Bench) -> None:
-    """ABNORMAL_INT_SET raises bits that exist; W1C clears them; STATUS is what is not masked."""
-    d = b.driver
-    await d.set(ABNORMAL_INT_SET, 0xFFFF_FFFF)
-    assert await d.get(ABNORMAL_INT_SOURCE) == 0x7FFF
-    assert await d.get(ABNORMAL_INT_STATUS) == 0
-    assert b.irqs["abnormal"] == 0
-    await d.set(ABNORMAL_INT_SOURCE, 0x7FF0)
-    await d.set(ABNORMAL_INT_MASK, 0x7FF0)
-    assert await d.get(ABNORMAL_INT_STATUS) == 0xF
-    assert b.irqs["abnormal"] == 0                    # neither CE nor NFE
-    await d.set(RAS_NFE_ENABLE, 1)
-    await d.pause(1)
-    assert b.irqs["abnormal"] == 1
-    assert AEQ_IRQ_CAP(await d.get(AEQ_IRQ_CAP)).TYPE == 1
-
-
 QM_CASES: dict[Case, int] = {
     identity: 8,
+    mainline_bring_up: 8,
     unknown_commands: 8,
     mailbox_window: 8,
     vft_operations: 8,
     flush_with_work_in_flight: 8,
     stop_one_of_two: 8,
-    one_event_per_queue: 8,
-    overflow_of_a_cq: 4,
-    overflow_of_the_eq: 8,
-    overflow_of_the_aeq: 8,
-    messages: 8,
     contexts_written_back: 8,
-    reset_registers: 8,
-    resets_in_mid_job: 8,
-    two_resets_while_an_access_waits: 8,
-    bus_master_off: 8,
     counters: 8,
-    injected_errors: 8,
 }

@@ -10,7 +10,7 @@ from tests.rtl.simulators import BOTH
 PRESET = "tiny-stall"
 
 
-@pytest.mark.parametrize("case", ["everything"])
+@pytest.mark.parametrize("case", ["everything", "attacks"])
 def test_case(case):
     build = build_dut(Config.preset(PRESET), "verilator")
     run(build, f"tests.rtl.accel_system_cases:{case}", preset=PRESET).check()

@@ -3,10 +3,11 @@
 import pytest
 
 from tests.accel.cases import CASES
+from tests.accel.event_cases import EVENT_CASES
 from tests.accel.qm_cases import QM_CASES
 from tests.hdl.accel.bench import Bench
 
-ALL = CASES | QM_CASES
+ALL = CASES | QM_CASES | EVENT_CASES
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.__name__)
