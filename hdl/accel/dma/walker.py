@@ -23,14 +23,15 @@ LOG2_SGE = (SGE.BITS // 8).bit_length() - 1
 BEATS = SGE.BITS // DATA_BITS            # of an entry
 LOG2_BLOCK = 8                           # entries are read up to the next 256-byte boundary
 BLOCK_ENTRIES = 1 << LOG2_BLOCK - LOG2_SGE
+AHEAD = 4                                # segments found before they are wanted
 SUM_BITS = SGL.entry_sum_in_sgl.width
 
 
 class ListWalker(wiring.Component):
     """Gives the segments of a place, in order and exactly `place.length` bytes (reference 3.7).
 
-    One burst at a time, and only if its first entry is needed, so that no page is touched that
-    the job could do without. Reset between jobs.
+    Lists are read ahead of the segments, one burst at a time, and only if its first entry is
+    needed, so that no page is touched that the job could do without. Reset between jobs.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ class ListWalker(wiring.Component):
     hold
         Ask for nothing. May withdraw a request.
     error, failure
-        The list is not what it must be, or could not be read; stays until reset.
+        The list is not what it must be, or could not be read; stays until reset. Segments before
+        that may still be offered.
     """
 
     def __init__(self, error_type: ErrorType):
@@ -64,8 +66,14 @@ class ListWalker(wiring.Component):
         self.skip, self.left = Signal(SKIP_BITS), Signal(LENGTH_BITS)
         m.submodules.beats = self.beats = fifo.SyncFIFOBuffered(
             width=DATA_BITS + 1, depth=BEATS * BLOCK_ENTRIES)
-        read, place, segment = self.read, self.place, self.segment
+        m.submodules.found = found = fifo.SyncFIFOBuffered(
+            width=Segment.as_shape().size, depth=AHEAD)
+        read, place = self.read, self.place
+        segment = self.next = stream.Signature(Segment).create()
         m.d.comb += [
+            found.w_data.eq(segment.payload), found.w_en.eq(segment.valid),
+            segment.ready.eq(found.w_rdy), self.segment.payload.eq(found.r_data),
+            self.segment.valid.eq(found.r_rdy), found.r_en.eq(self.segment.ready),
             read.beat.ready.eq(1), read.req.payload.addr.eq(self.at),
             read.req.payload.space.eq(place.space),
             segment.payload.space.eq(place.space),
@@ -141,7 +149,7 @@ class ListWalker(wiring.Component):
 
     def cut(self, m) -> None:
         """Make a segment of each entry, as far as it is not skipped and still needed."""
-        beats, segment = self.beats, self.segment
+        beats, segment = self.beats, self.next
         beat = self.read.beat
         m.d.comb += [
             beats.w_data.eq(Cat(beat.payload.data, beat.payload.error)),
