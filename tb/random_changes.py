@@ -288,6 +288,10 @@ class Changes:
 
     # ---- what changes nothing ----
 
+    def everything(self) -> list[Command]:
+        """Commands after which all is read again."""
+        return [CFGI_STE_RANGE.make(Range=STE_RANGE_ALL), *self._all()]
+
     def noise(self) -> list[Command]:
         """Legal commands that nothing asks for."""
         rng, impl = self._rng, self._world.impl

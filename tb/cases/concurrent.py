@@ -131,6 +131,8 @@ async def _change(env: Env, changes: Changes, recorder: Recorder, sampler: Sampl
             continue
         if rng.random() < AMBUSH:
             # While the SMMU reads it: what it has read must not survive the invalidation.
+            if rng.random() < AMBUSH:
+                await recorder.post(changes.everything())
             await env.read_of(found.address, found.length, WAIT, hold=rng.choice(HOLD))
         else:
             await env.wait_cycles(rng.randrange(PAUSE))

@@ -1,0 +1,26 @@
+"""Each guard of `mutants.MUTANTS`, broken: a named test must go red."""
+
+import pytest
+
+from sim.build import build
+from sim.runner import run
+from tests.rtl.mutants import FIELD, MUTANTS
+from tests.rtl.simulators import VERILATOR
+
+PRESET = "tiny"
+
+
+@pytest.mark.regress
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("sim", [VERILATOR])
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_noticed(mutant, sim):
+    built = build(mutant.verilog(PRESET), sim, optimize="-O0")
+    if mutant.case == FIELD:
+        found = run(built, FIELD, preset=PRESET).check().value
+        assert all(found[name] for name in mutant.names), found
+        return
+    for seed in range(1, mutant.seeds + 1):
+        if not run(built, mutant.case, seed=seed, preset=PRESET).ok:
+            return
+    pytest.fail(f"seeds 1 to {mutant.seeds} all passed")
