@@ -13,18 +13,19 @@ from tb.machine import TRIES, Machine
 
 
 class RecordedMemory:
-    """A memory that tells `watch`, once it is set, of every write: address, old and new bytes.
+    """A memory that tells `watch`, once it is set, of every write: address, old and new bytes, and
+    how many cycles ago it was.
 
-    Of what `descriptors` names (physical address to last known value), hardware updates too: no
-    later than the next write of software to it, or the next `look`. Late is safe, as long as
-    nobody could tell: who meets a descriptor before its update can make the same one.
+    Of what `descriptors` names (physical address to last known value), hardware updates too: just
+    before the next write of software to it, or the next `look`. Late is safe, since nobody can
+    tell: who meets a descriptor before its update can make the same one.
     """
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self.descriptors: dict[int, int] = {}
         self.read, self.read64 = memory.read, memory.read64
-        self.watch: Callable[[int, bytes, bytes], None] | None = None
+        self.watch: Callable[[int, bytes, bytes, int], None] | None = None
 
     def look(self) -> None:
         """Tell of hardware updates so far."""
@@ -35,7 +36,7 @@ class RecordedMemory:
         known, found = self.descriptors[address], self.read64(address)
         if found != known and self.watch is not None:
             self.descriptors[address] = found
-            self.watch(address, known.to_bytes(8, "little"), found.to_bytes(8, "little"))
+            self.watch(address, known.to_bytes(8, "little"), found.to_bytes(8, "little"), 1)
 
     def write(self, address: int, data: bytes) -> None:
         if address in self.descriptors:
@@ -44,7 +45,7 @@ class RecordedMemory:
         old = self.read(address, len(data))
         self._memory.write(address, data)
         if self.watch is not None:
-            self.watch(address, old, data)
+            self.watch(address, old, data, 0)
 
     def cas64(self, address: int, old: int, new: int) -> bool:
         if self.read64(address) != old:
@@ -73,11 +74,11 @@ class Recorder:
         self._syncs: list[int] = []
         memory.watch = self._write
 
-    def _write(self, address: int, old: bytes, new: bytes) -> None:
+    def _write(self, address: int, old: bytes, new: bytes, ago: int) -> None:
         # What a page holds that answers with errors does not matter.
         if not self._env.mem.poisoned.intersection((address // PAGE,
                                                     (address + len(new) - 1) // PAGE)):
-            self._checker.on_write(address, old, new, self._env.cycles)
+            self._checker.on_write(address, old, new, self._env.cycles - ago)
 
     async def post(self, commands: Sequence[Command]) -> None:
         """Issue commands and a SYNC, without waiting for it."""
