@@ -76,8 +76,11 @@ class Client:
     def send(self, data: bytes, fds: tuple[int, ...] = ()) -> None:
         """Send bytes as they are."""
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds).tobytes())]
-        sent = self.socket.sendmsg([data], control if fds else [])
-        self.socket.sendall(data[sent:])
+        try:
+            sent = self.socket.sendmsg([data], control if fds else [])
+            self.socket.sendall(data[sent:])
+        except BrokenPipeError:
+            raise fail(errno.ECONNRESET, "the server has closed") from None
 
     def receive(self) -> tuple[Header, bytes]:
         """The next message."""

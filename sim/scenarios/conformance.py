@@ -15,6 +15,7 @@ from pathlib import Path
 
 from driver.vfio import uapi as vfio
 from driver.vfio.mdev import COMPLETION, DOORBELL, INFO, RINGS, QueueInfo
+from driver.vfio.packed import fail
 from driver.vfio.uapi import IrqSetFlag
 from driver.vfio_user import uapi
 from driver.vfio_user.client import Client, SharedPages
@@ -230,7 +231,8 @@ COMMANDS = (
 
 
 def negotiate(path: Path, row: Row) -> None:
-    """Play one row of NEGOTIATION on a connection of its own."""
+    """Play one row of NEGOTIATION on a connection of its own. ConnectionResetError: turned away,
+    because the last client has not been cleaned up after yet."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.connect(str(path))
         sock.sendall(Header(7, row.command, 16 + len(row.payload), row.flags).encode()
@@ -239,6 +241,8 @@ def negotiate(path: Path, row: Row) -> None:
         if row.error == CLOSED:
             assert not data, row.title
             return
+        if not data:
+            raise fail(errno.ECONNRESET, "turned away")
         header = Header.decode(data)
         assert (header.id, header.error) == (7, row.error), f"{row.title}: {header}"
         if row.error:

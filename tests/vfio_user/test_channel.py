@@ -7,7 +7,7 @@ import pytest
 
 from driver.run import run
 from driver.vfio.mdev import COMPLETION
-from driver.vfio.uapi import DeviceFlag, IrqSetFlag
+from driver.vfio.uapi import DeviceFlag, IrqSetFlag, RegionFlag
 from driver.vfio_user.client import Client, SharedPages
 from driver.wd.queue import Queue, copy_job
 from driver.wd.request import request
@@ -96,6 +96,11 @@ def test_big_and_odd_windows(server):
         pages.close()
 
 
+def test_a_client_maps_nothing_of_ours(server):
+    with Client(server.path(0)) as client:
+        assert not any(client.region(n).flags & RegionFlag.MMAP for n in range(3))
+
+
 def test_interrupt_mask_and_loopback(server):
     queue = open_queue(server)
     channel = queue._channel
@@ -150,6 +155,10 @@ def test_dead_clients_are_cleaned_up_after(server):
     assert len(seen) == 1
     assert len(server.bus.pages._scattered) == free
     run(neighbour.release())
+    again(lambda: Client(server.path(3))).close()
+    again(lambda: Client(server.path(0))).close()
+    with open("/proc/self/maps") as maps:
+        assert "memfd:vfio-user" not in maps.read(), "a client's memory is still mapped"
 
 
 def test_posted_and_multiple_writes(server):
