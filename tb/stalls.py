@@ -145,8 +145,9 @@ class StallSoftware:
                 self._terms += [(stream.sid, self._env.cycles) for stream in self._world.streams]
             await self._env.wait_cycles(self._rng.randrange(200))
 
-    async def look(self) -> int:
-        """Take new records out of the queue; how many stall."""
+    async def look(self, terminated: int | None = None) -> int:
+        """Take new records out of the queue; how many stall. Those of the stream `terminated` are
+        unsure."""
         since, self._looked, found = self._looked, self._env.cycles, 0
         overflows = self._machine.overflows
         for data in await self._machine.events():
@@ -161,7 +162,8 @@ class StallSoftware:
                 old.answer = TERM
             key = _key(record)
             kind = (str(1 + record.S2), EventType(record.TYPE).name, FaultClass(record.CLASS).name)
-            attempt = Attempt(record.StreamID, record.STAG, kind, self._env.cycles, since)
+            attempt = Attempt(record.StreamID, record.STAG, kind, self._env.cycles, since,
+                              unsure=record.StreamID == terminated)
             self._attempts[key].append(attempt)
             self._live[record.STAG], self._keys[record.STAG] = attempt, key
         assert len(self._live) <= self._machine.impl.STALL_MAX
@@ -220,10 +222,7 @@ class StallSoftware:
         self._coverage.add("command", "STALL_TERM", "whole", "unused")
         await self._recorder.post([STALL_TERM.make(StreamID=sid)])
         await self._recorder.settle()
-        known = list(self._live.values())
-        await self.look()
-        for attempt in self._live.values():
-            attempt.unsure |= attempt.sid == sid and not any(attempt is one for one in known)
+        await self.look(terminated=sid)
 
     def unfold(self, observations: Iterable[Observation]) -> list[Observation]:
         """Observations of transactions that have ended, as one for each attempt; those that
