@@ -32,6 +32,7 @@ test: setup lint types ## Everything that must be green: lint, types, all tests 
 lint: setup ## ruff, and generated text is current
 	@.venv/bin/ruff check .
 	@$(PY) -m spec.generate --check
+	@$(PY) -m tb.testplan --check
 
 types: setup ## mypy
 	@.venv/bin/mypy
@@ -53,8 +54,9 @@ area: setup ## ECP5 cells of tiny and base, fmax of tiny (minutes)
 waves: setup ## One random seed with an FST file (SIM=, PRESET=, SEED=)
 	@$(RUN) regress --sim $(SIM) --preset $(PRESET) --seed $(SEED) --waves
 
-docs: setup ## Regenerate docs/registers.md and docs/substream.h from spec/
+docs: setup ## Regenerate docs/registers.md, docs/substream.h and docs/testplan/README.md
 	@$(PY) -m spec.generate
+	@$(PY) -m tb.testplan
 
 clean: ## Remove everything that was built, .venv included
 	@rm -rf build .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
