@@ -16,6 +16,7 @@ from driver.iommu.process import Binding
 from pymodel.memory import PAGE
 from spec.fields import Register, Structure
 from spec.qm import (
+    ABNORMAL_INT_SOURCE,
     AEQ_INT_MASK,
     AEQE,
     CONTEXT_SLOT,
@@ -243,6 +244,12 @@ class QmDriver:
         found = [entry for entry in self.aeq.take() if isinstance(entry, AEQE)]
         await self._event_doorbell(DoorbellCommand.AEQ, self.aeq.head)
         return found
+
+    async def take_errors(self) -> ABNORMAL_INT_SOURCE:
+        """What went wrong with the device as a whole since the last call (qm.md 5.1)."""
+        source = await self._read(ABNORMAL_INT_SOURCE)
+        await self._write(ABNORMAL_INT_SOURCE, source)
+        return ABNORMAL_INT_SOURCE(source)
 
     async def _make_rings(self) -> None:
         """Memory for the event rings, the mailbox and the context tables."""

@@ -26,6 +26,7 @@ from spec.commands import TLBI_NH_ALL, Command
 from spec.events import Event
 from spec.qm import CQE, DOORBELL_OFFSET, SQE_BYTES, Doorbell, DoorbellCommand
 from spec.sec import BD3, BD3_TYPE, Cipher, ErrorType
+from tests.driver.attacks import attacks
 
 RW = Prot.READ | Prot.WRITE
 IOMMUFD = 7  # the program's descriptor
@@ -332,5 +333,5 @@ async def _own_faults(owner: Owner) -> None:
 
 
 STORIES = {story.__name__: story for story in (
-    commands, shared_addresses, blocks, few_asids, whole_function)}
+    commands, shared_addresses, blocks, few_asids, whole_function, attacks)}
 STALLING = {"few_asids"}  # need the stall model

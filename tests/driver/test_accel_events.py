@@ -10,7 +10,7 @@ from driver.iommu.pagetable import Prot
 from driver.run import run
 from pymodel.memory import PAGE
 from spec.impl import PRESETS
-from spec.qm import AEQ_IRQ_CAP, EQ_IRQ_CAP, SQE_BYTES, AeqeType
+from spec.qm import ABNORMAL_INT_SOURCE, AEQ_IRQ_CAP, EQ_IRQ_CAP, SQE_BYTES, AeqeType
 from spec.sec import ErrorType
 
 BASE = 0x4000_0000
@@ -46,6 +46,8 @@ def test_a_completion_that_cannot_be_written_is_an_asynchronous_event():
     event, = run(machine.qm.service_async())
     assert (event.queue, event.type) == (bad.number, AeqeType.CQE_ERROR)
     assert run(machine.qm.service_async()) == []
+    assert run(machine.qm.take_errors()) == ABNORMAL_INT_SOURCE.make(axi_bresp=1)
+    assert not run(machine.qm.take_errors()).value
     assert run(machine.qm.service()) == [good.number]
     machine.bus.memory.poisoned = set()
     run(machine.qm.restart(bad))
