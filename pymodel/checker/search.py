@@ -209,6 +209,8 @@ def _hit(run: BranchingReader, fault: Fault | None, user: User) -> bool:
         return run.cd_read is None and len(run.stage2) > (0 if whole else 1)
     if not whole:
         return len(run.stage1) > 1 and tags.asid == user.tags.asid
+    if not run.stage1:
+        return False  # an entry of stage 2 alone
     leaf = run.stage1[-1]
     asid = leaf.place.entry(leaf.value).asid
     return tags.aset == user.tags.aset if asid is None else asid == user.tags.asid
