@@ -1,4 +1,4 @@
-"""The regression command without a simulator: what it keeps, merges and reports."""
+"""The regression command: what it keeps, merges and reports."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import pytest
 
 from hdl.config import Config
 from sim import regress_state, rtl_coverage
+from sim.build import build
 from sim.regress import summary, turns
 from sim.regress_state import State
-from sim.runner import RunResult
+from sim.runner import RunResult, run
+from sim.toolchain import ROOT
+
+DESIGN = ROOT / "sim" / "designs" / "passthrough.v"
 
 
 @dataclass
@@ -81,3 +85,16 @@ def test_lines_and_toggles_are_merged_by_block(tmp_path):
     found = rtl_coverage.summary(rtl_coverage.merge([tmp_path / "a", tmp_path / "b"]))
     assert found == {"smmu.tbu.utlb": {"line": [0, 0], "toggle": [0, 1]},
                      "smmu.tcu.walk_step": {"line": [2, 2], "toggle": [0, 0]}}
+
+
+@pytest.mark.verilator
+def test_verilator_counts_the_lines_of_a_run():
+    """A real file: the pass-through design, of which a read reaches something, but not all."""
+    made = build(DESIGN.read_text(), "verilator", coverage=True)
+    done = run(made, "tests.sim.cases:smoke", preset=str(DESIGN), keep=True).check()
+    assert done.directory is not None
+    found = rtl_coverage.summary(rtl_coverage.merge([done.directory / rtl_coverage.FILE]))
+    assert set(found) == {"substream"}
+    for kind in ("line", "toggle"):
+        hit, total = found["substream"][kind]
+        assert 0 < hit < total or (kind == "line" and 0 < hit <= total)
