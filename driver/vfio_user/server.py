@@ -19,7 +19,16 @@ TURNS = 64  # messages in a row after which the device gets its time
 
 
 class Machine(ABC):
-    """The device behind the server."""
+    """The device behind the server.
+
+    Members
+    -------
+    gap
+        Seconds to wait for a client's next message before the device gets its time: what a client
+        that waits for each answer needs to ask again. 0 where the device needs no time.
+    """
+
+    gap = 0.0
 
     @abstractmethod
     async def step(self, worked: bool) -> bool:
@@ -82,7 +91,7 @@ class Server:
             for key, mask in ready:
                 worked = True
                 await self._ready(key, mask)
-            timeout = 0
+            timeout = self._machine.gap
         return worked
 
     async def _ready(self, key: selectors.SelectorKey, mask: int) -> None:

@@ -16,6 +16,7 @@ from driver.vfio_user.server import Machine, Server
 
 FIRST_SLAB = 1 << 32  # above the host's own RAM
 SLICE = 200  # cycles between two looks at the sockets while the device works
+GAP = 0.001  # seconds; much less than a slice takes on a big design
 QUIET = 10  # slices without any memory access after which it does not
 
 
@@ -39,6 +40,7 @@ class Pace:
     def __init__(self, wait: Callable[[int], Awaitable[None]] | None = None,
                  activity: Callable[[], int] = lambda: 0) -> None:
         self._wait, self._activity = wait, activity
+        self.gap = GAP if wait else 0.0
         self._last = self._quiet = 0
 
     async def step(self, worked: bool) -> bool:
@@ -56,7 +58,7 @@ class HostMachine(Machine):
     """A host's device, shared by channels."""
 
     def __init__(self, host: Host, pace: Pace) -> None:
-        self._host, self._pace = host, pace
+        self._host, self._pace, self.gap = host, pace, pace.gap
 
     async def step(self, worked: bool) -> bool:
         busy = await self._pace.step(worked)
@@ -68,7 +70,7 @@ class FunctionMachine(Machine):
     """The whole function in one client's hands."""
 
     def __init__(self, function: PciFunction, pace: Pace) -> None:
-        self._function, self._pace = function, pace
+        self._function, self._pace, self.gap = function, pace, pace.gap
 
     async def step(self, worked: bool) -> bool:
         busy = await self._pace.step(worked)
