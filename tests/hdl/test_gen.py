@@ -27,7 +27,7 @@ def test_ports(tiny):
     assert ports.width("client0__aruser") == 53
     assert ports.width("mem2__araddr") == 52
     assert ports.width("cfg__araddr") == 17
-    assert ports.width("dev__araddr") == 24
+    assert ports.width("dev__araddr") == 27
     assert ports.width("mem0__aruser") == 0
     for port in ports.ports:
         if port.name not in ("clk", "rst"):
