@@ -149,6 +149,8 @@ class Sampler:
 
     def queues(self, machine: Machine) -> None:
         """What a run has done to its queues."""
+        if machine.posted:  # every batch ends with one
+            self.counts.add("command", "SYNC", "whole", "unused")
         for name, log2, count, full in (
                 ("command", machine.log2_cmdq, machine.posted, machine.full),
                 ("event", machine.log2_evtq, machine.recorded, machine.overflows)):
