@@ -27,6 +27,16 @@ def test_every_job_and_every_byte_agrees(seed, sim, verilator):
     assert value["jobs"]["jobs"] > 50
 
 
+@pytest.mark.parametrize("sim", [VERILATOR])
+@pytest.mark.parametrize("seed", [201, 203])
+def test_jobs_wait_while_their_pages_are_made(seed, sim):
+    """Pages that are mapped when a stalled access asks for them, and some that never are."""
+    built = build_dut(Config.preset("tiny-stall"), sim)
+    value = run(built, CASE, seed=seed, preset="tiny-stall").check().value
+    assert value["agree"] == value["transactions"]
+    assert value["stalls"] > 10
+
+
 @pytest.mark.parametrize("sim", [ICARUS])
 def test_both_simulators_give_the_same_verdict(sim, verilator):
     icarus = build_dut(Config.preset(PRESET), sim)
