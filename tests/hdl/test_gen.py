@@ -44,7 +44,7 @@ def test_generation_is_quick(tiny):
 
 def test_more_clients_and_other_widths():
     _, names = verilog(Config.preset("tiny").with_(clients=2, data_width=64, tbu_slots=2,
-                                                   tbu_threads=1, utlb_entries=4))
+                                                   tbu_threads=1, lanes=1, utlb_entries=4))
     assert names["ports"]["client1__wdata"] == ("input", 64)
     assert names["ports"]["mem3__rdata"] == ("input", 64)
     assert names["ports"]["mem1__rdata"] == ("input", 128)
