@@ -15,6 +15,7 @@ COMMANDS = {
     "regress": ("sim.regress", "Random seeds, RTL against the golden model."),
     "demo": ("sim.demo.command", "Four applications share the accelerator on real RTL."),
     "explain": ("sim.explain", "Every step of one translation, and the rule that decides it."),
+    "info": ("sim.info", "Sizes, features and ID registers of a configuration."),
     "run": ("sim.run_command", "One case, simulator and seed; with waves if wanted."),
     "scenarios": ("sim.scenarios.command", "The scenarios of the driver, on model and RTL."),
     "serve": ("sim.serve.command", "The device behind vfio-user sockets, for other processes."),
