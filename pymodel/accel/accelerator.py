@@ -37,11 +37,15 @@ class Accelerator:
         How many queues there are.
     irq
         Called with "eq", "aeq" or "abnormal" where a message would be sent.
+    depth
+        Of the rings, as advertised.
     """
 
     def __init__(self, memory: Memory, smmu: Smmu, sid: int, queues: int,
-                 irq: Callable[[str], None] | None = None):
+                 irq: Callable[[str], None] | None = None, *,
+                 depth: int = qm.SQ_CQ_DEPTH_CAP(qm.SQ_CQ_DEPTH_CAP.RESET).SQ_DEPTH):
         self._memory, self._smmu, self._sid, self._count = memory, smmu, sid, queues
+        self._depth = depth
         self._wire = irq or (lambda name: None)
         self._tasks, self._waiting = Tasks(), Waiting()
         smmu.observers.append(self._waiting)
@@ -59,6 +63,8 @@ class Accelerator:
         eq, aeq = qm.event_depths(queues)
         self._stored[qm.QUE_NUM_CAP] = qm.QUE_NUM_CAP.pack(TOTAL=queues, FUNCTION=queues)
         self._stored[qm.EQ_AEQ_DEPTH_CAP] = qm.EQ_AEQ_DEPTH_CAP.pack(EQ_DEPTH=eq, AEQ_DEPTH=aeq)
+        self._stored[qm.SQ_CQ_DEPTH_CAP] = qm.SQ_CQ_DEPTH_CAP.pack(
+            SQ_DEPTH=self._depth, CQ_DEPTH=self._depth)
         self._counters = Counters(self._stored)
         self._abnormal = abnormal = Abnormal(lambda: self._interrupt("abnormal"))
 
@@ -123,6 +129,7 @@ class Accelerator:
     def _live(self, register: type[Register]) -> int | None:
         """Value of a register that shows state kept elsewhere."""
         abnormal, stopped = self._abnormal, self._stored[qm.MASTER_GLOBAL_CTRL]
+        waiting = {transaction.write for transaction in self._waiting.transactions}
         values: dict[type[Register], int] = {
             qm.EQ_INT_SOURCE: self._eq.source, qm.EQ_INT_MASK: self._eq.mask,
             qm.AEQ_INT_SOURCE: self._aeq.source, qm.AEQ_INT_MASK: self._aeq.mask,
@@ -130,7 +137,9 @@ class Accelerator:
             qm.ABNORMAL_INT_STATUS: abnormal.status, qm.ABNORMAL_INF00: abnormal.overflow,
             qm.Mailbox: self._mailbox.value,
             qm.IN_IDLE_ST: int(not any(queue.busy for queue in self._manager.queues)),
-            qm.TRANS_RETURN: qm.TRANS_RETURN.pack(READS=stopped, WRITES=stopped),
+            qm.TRANS_RETURN: qm.TRANS_RETURN.pack(READS=stopped and False not in waiting,
+                                                  WRITES=stopped and True not in waiting),
+            qm.CACHE_WB_DONE: int(not self._mailbox.writing_back),
         }
         return values.get(register)
 
@@ -172,7 +181,8 @@ class Accelerator:
             self._dma.stopped = self._stopped()
         elif register is SEC_MEM_START_INIT and word & 1:
             self._stored[SEC_MEM_INIT_DONE] = 1
-        elif register is qm.CACHE_WB_START and word & 1:
+        elif (register is qm.CACHE_WB_START and word & 1
+              and not self._mailbox.writing_back):
             self._tasks.start(self._mailbox.write_back())
         elif register is qm.MEM_START_INIT and word & 1:
             self._function.initialise()

@@ -21,7 +21,8 @@ Want = tuple[int, int]   # a queue, and what happened to it
 
 class EventQueue:
     """An EQ or AEQ: entries are written while there is room; what is wanted while the queue is
-    full waits, once per queue and kind.
+    full waits, once per queue and kind. An entry that is being written while a context is loaded or
+    forgotten does not count.
 
     Parameters
     ----------
@@ -52,16 +53,17 @@ class EventQueue:
         self._wanted: list[Want] = []
         self._unread: list[int] = []     # queues of the entries between head and tail
         self._writing = False
+        self._replaced = False           # the context, since the write began
         self.context: EQC | None = None
         self.source, self.mask = 0, 1
 
     def load(self, context: EQC) -> None:
-        self.context, self._overflowed = context, False
+        self.context, self._overflowed, self._replaced = context, False, True
         self._unread.clear()
         self._pump()
 
     def forget(self) -> None:
-        self.context = None
+        self.context, self._replaced = None, True
         self._wanted.clear()
         self._unread.clear()
         self.source = 0
@@ -123,15 +125,17 @@ class EventQueue:
             assert context is not None
             self._wanted.remove(want)
             self._unread.append(want[0])
+            self._replaced = False
             address = context.base + EQE.size() * context.tail
             try:
                 yield from self._dma.write(
                     None, address, self._entry(*want, context.phase).to_bytes())
             except AccessError:
-                self._unread.pop()
+                if not self._replaced:
+                    del self._unread[-1:]
                 self._bus_error()
                 continue
-            if self.context is not None:
+            if self.context is not None and not self._replaced:
                 self._count(self.context)
         self._writing = False
 

@@ -43,6 +43,8 @@ class MailboxUnit:
     -------
     words
         The 16 bytes as written; with busy and status they are `value`.
+    writing_back
+        `write_back` is under way.
     """
 
     def __init__(self, dma: Dma, manager: QueueManager, eq: EventQueue, aeq: EventQueue,
@@ -55,6 +57,7 @@ class MailboxUnit:
             MailboxCommand.SQC_BT: None, MailboxCommand.CQC_BT: None}
         self._written = 0
         self.words, self.busy, self.status = Mailbox(0), False, 0
+        self.writing_back = False
 
     @property
     def value(self) -> int:
@@ -106,6 +109,7 @@ class MailboxUnit:
 
     def write_back(self) -> Task[None]:
         """All loaded contexts to the tables that the device was told of (reference 2.1, 0x204)."""
+        self.writing_back = True
         for command, table in self._tables.items():
             if table is None:
                 continue
@@ -117,6 +121,7 @@ class MailboxUnit:
                             None, table + CONTEXT_SLOT * queue.number, context.to_bytes())
                     except AccessError:
                         self._abnormal.raise_(ABNORMAL_INT_SOURCE.axi_bresp.mask)
+        self.writing_back = False
 
     def _queue(self, box: Mailbox) -> Queue:
         if box.queue >= self._queue_count():
