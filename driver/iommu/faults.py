@@ -115,9 +115,13 @@ class FaultService:
         return True
 
     async def _retry(self, domain: Domain, fault: Fault) -> bool:
-        """Whether trying again can help: a parked domain gets its ASID, others their handler."""
+        """Whether trying again can help: a parked domain gets its ASID, unless all are held by
+        domains that cannot be parked; others have their handler."""
         if domain.asid == NO_ASID:
-            await self._iommu.asids.lend(domain)
+            try:
+                await self._iommu.asids.lend(domain)
+            except LookupError:
+                return False
             await domain.refresh()
             return True
         return domain.handler is not None and await domain.handler(fault.address, fault.write)

@@ -26,7 +26,7 @@ class StageTwoTable(PageTable):
 
 
 class StageTwo(AddressSpace):
-    """A guest's memory: IPA to physical addresses, pages of 4 KB.
+    """A guest's memory: IPA to physical addresses, pages of 4 KB. LookupError: no VMID is left.
 
     Members
     -------
@@ -35,10 +35,10 @@ class StageTwo(AddressSpace):
     """
 
     def __init__(self, iommu: Iommu) -> None:
+        self.vmid = iommu.vmids.take()
         super().__init__(iommu.smmu, StageTwoTable(iommu.smmu.bus, GRANULE,
                                                    iommu.smmu.impl.oas_bits))
         self._iommu = iommu
-        self.vmid = iommu.vmids.take()
         self.users = 0
 
     @property

@@ -36,7 +36,7 @@ class CdevFile(DeviceFile):
         if number == DeviceIoctl.BIND_IOMMUFD:
             self._bind(argument or bytearray())
         elif self._bound is None or self._iommufd is None:
-            raise fail(errno.EINVAL, "not bound")
+            raise fail(errno.EINVAL, f"{self._device.name} is not bound")
         elif number == DeviceIoctl.ATTACH_PT:
             await self._attach(self._iommufd, self._bound, argument or bytearray())
         elif number == DeviceIoctl.DETACH_PT:
@@ -57,8 +57,10 @@ class CdevFile(DeviceFile):
 
     def _bind(self, argument: bytearray) -> None:
         request = Bind.receive(argument)
-        if request.flags or self._bound is not None:
-            raise fail(errno.EINVAL, "flags, or bound already")
+        if request.flags:
+            raise fail(errno.EINVAL, f"flags {request.flags:#x}")
+        if self._bound is not None:
+            raise fail(errno.EINVAL, f"{self._device.name} is bound already")
         if request.iommufd not in self._iommufds:
             raise fail(errno.EBADF, f"descriptor {request.iommufd} is no iommufd")
         self._iommufd = self._iommufds[request.iommufd]
@@ -95,10 +97,10 @@ class CdevFile(DeviceFile):
 
     def _reachable(self) -> None:
         if self._device.needs_domain and not self._device.started:
-            raise fail(errno.EINVAL, "no address space is attached")
+            raise fail(errno.EINVAL, f"{self._device.name} has no address space attached")
 
     def _place(self, offset: int, size: int, access: int) -> tuple[int, int]:
         if self._bound is None:
-            raise fail(errno.EINVAL, "not bound")
+            raise fail(errno.EINVAL, f"{self._device.name} is not bound")
         self._reachable()
         return super()._place(offset, size, access)

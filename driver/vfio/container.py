@@ -75,8 +75,10 @@ class Container:
                 or (extension == Extension.NOIOMMU and self.kernel.noiommu))
 
     def _set_iommu(self, kind: int) -> int:
-        if not self._groups or self.backend is not None:
-            raise fail(errno.EINVAL, "no group, or an IOMMU is set")
+        if not self._groups:
+            raise fail(errno.EINVAL, "the container has no group")
+        if self.backend is not None:
+            raise fail(errno.EINVAL, "an IOMMU is set already")
         protected = self._groups[0].device.protected
         if not protected and kind == Extension.NOIOMMU:
             self.backend = NoIommu()

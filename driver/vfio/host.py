@@ -56,9 +56,11 @@ class Host:
 
     async def service(self, cycles: int) -> None:
         """Let at most `cycles` pass until a job is done, then do what is due on interrupts:
-        completions to their owners, faults to their handlers."""
+        completions to their owners, faults to their handlers, global errors of the SMMU."""
         await self.bus.interrupt("eq", cycles)
         done = await self.qm.service()
         self.parent.completed(done)
         self.uacce.completed(done)
+        if await self.bus.interrupt("gerror", 0):
+            await self.smmu.errors.service()
         await self.iommu.faults.service()

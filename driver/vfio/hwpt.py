@@ -100,8 +100,11 @@ class NestedHwpt:
 
 
 def make_parent(iommu: Iommu, ioas: Ioas) -> Hwpt:
-    """A page table in which guests' can be nested. LookupError: no VMID is left."""
-    hwpt = Hwpt(ioas, StageTwo(iommu), HwptFlag.NEST_PARENT)
+    """A page table in which guests' can be nested. ENOSPC: no VMID is left."""
+    try:
+        hwpt = Hwpt(ioas, StageTwo(iommu), HwptFlag.NEST_PARENT)
+    except LookupError as error:
+        raise fail(errno.ENOSPC, str(error)) from None
     ioas.show(hwpt.domain)
     ioas.users += 1
     return hwpt
@@ -151,7 +154,8 @@ class BoundDevice:
         self._note(pasid, hwpt)
 
     async def replace(self, pasid: int, hwpt: Table) -> None:
-        """Reach memory through another page table than before; errors as `attach`."""
+        """Reach memory through another page table than before; errors as `attach`, and ENOSPC: no
+        ASID is left for it, all stays as it was."""
         self._check(pasid, hwpt)
         old = self.attached[pasid]
         if old is hwpt:
@@ -162,10 +166,13 @@ class BoundDevice:
             await self.detach(pasid)
             await self.attach(pasid, hwpt)
             return
-        if pasid:
-            await self.device.replace_pasid(pasid, new)
-        else:
-            await self.device.move(new)
+        try:
+            if pasid:
+                await self.device.replace_pasid(pasid, new)
+            else:
+                await self.device.move(new)
+        except LookupError as error:
+            raise fail(errno.ENOSPC, str(error)) from None
         self._note(pasid, hwpt)
         await self._left(old)
 

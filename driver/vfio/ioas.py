@@ -68,17 +68,20 @@ class Ioas:
         if flags & ~int(ACCESS | IoasMapFlag.FIXED_IOVA) or request.reserved:
             raise fail(errno.EOPNOTSUPP, f"flags {flags:#x}")
         if not flags & ACCESS:
-            raise fail(errno.EINVAL, "no access")
+            raise fail(errno.EINVAL, f"flags {flags:#x}: neither READABLE nor WRITEABLE")
         if (length | request.user_va) % self.page or not length:
-            raise fail(errno.EINVAL, "misaligned or empty")
+            raise fail(errno.EINVAL, f"misaligned or empty: user_va {request.user_va:#x}, length "
+                       f"{length:#x}")
         fixed = flags & IoasMapFlag.FIXED_IOVA
         iova = request.iova if fixed else self._room(length)
         if max(iova, request.user_va) + length - 1 > U64_MAX:
-            raise fail(errno.EOVERFLOW, "wraps around")
+            raise fail(errno.EOVERFLOW, f"wraps around: iova {iova:#x}, user_va "
+                       f"{request.user_va:#x}, length {length:#x}")
         if iova % self.page:
-            raise fail(errno.EINVAL, "misaligned")
+            raise fail(errno.EINVAL, f"misaligned: iova {iova:#x}")
         if iova + length > 1 << BITS:
-            raise fail(errno.EINVAL, "reserved: beyond what the IOMMU translates")
+            raise fail(errno.EINVAL, f"reserved: [{iova:#x}, +{length:#x}) is beyond the {BITS} "
+                       "bits that the IOMMU translates")
         if self._overlapping(iova, length):
             raise fail(errno.EEXIST, f"{iova:#x} is mapped")
         prot = Prot.READ | (Prot.WRITE if flags & IoasMapFlag.WRITEABLE else Prot(0))
@@ -94,16 +97,17 @@ class Ioas:
         request = IoasUnmap.receive(argument)
         everything = request.iova == 0 and request.length == U64_MAX
         if not everything and request.iova + request.length - 1 > U64_MAX:
-            raise fail(errno.EOVERFLOW, "wraps around")
+            raise fail(errno.EOVERFLOW, f"[{request.iova:#x}, +{request.length:#x}) wraps around")
         if not request.length:
-            raise fail(errno.EINVAL, "empty")
+            raise fail(errno.EINVAL, f"nothing to unmap at {request.iova:#x}: length 0")
         found = self._overlapping(request.iova, request.length)
         if not everything and (not found or any(
                 area.iova < request.iova or area.end > request.iova + request.length
                 for area in found)):
-            raise fail(errno.ENOENT, "nothing is mapped there, or an area would be split")
+            raise fail(errno.ENOENT, f"[{request.iova:#x}, +{request.length:#x}): nothing is "
+                       "mapped there, or an area would be split")
         if any(area.pins for area in found):
-            raise fail(errno.EBUSY, "an accessor holds pages of it")
+            raise fail(errno.EBUSY, f"an accessor holds pages at {request.iova:#x}")
         for area in found:
             await self._remove(area)
         done = request.change(length=sum(area.size for area in found))

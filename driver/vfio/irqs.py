@@ -38,12 +38,10 @@ class Vector:
             self.fire()
 
     def connect(self, fd: int) -> None:
-        """Signal the program's eventfd `fd` from now on; -1: nobody. EBADF, or EINVAL if it is
-        something else."""
-        new = -1 if fd == -1 else _duplicate(fd)
+        """Signal eventfd `fd`, which is ours, from now on; -1: nobody."""
         if self.fd >= 0:
             os.close(self.fd)
-        self.fd = new
+        self.fd = fd
 
 
 @dataclass
@@ -88,7 +86,8 @@ class Irqs:
             self._trigger(irq, request, kind, data)
             return
         if kind == IrqSetFlag.DATA_EVENTFD or not irq.flags & IrqFlag.MASKABLE:
-            raise fail(errno.ENOTTY, "masking by eventfd, or of what cannot be masked")
+            raise fail(errno.ENOTTY, f"IRQ index {request.index}: masking by eventfd, or of what "
+                       "cannot be masked")
         for vector, chosen in zip(_range(irq, request), data, strict=True):
             if chosen and action == IrqSetFlag.ACTION_MASK:
                 vector.masked = True
@@ -120,15 +119,17 @@ class Irqs:
             return [1] * request.count
         data = argument[request.size():request.argsz]
         if not request.count or len(data) < width * request.count:
-            raise fail(errno.EINVAL, f"{len(data)} bytes of data")
+            raise fail(errno.EINVAL, f"{len(data)} bytes of data for {request.count} interrupts")
         return [int.from_bytes(data[n * width:(n + 1) * width], "little", signed=width > 1)
                 for n in range(request.count)]
 
     def _trigger(self, irq: IrqIndex, request: uapi.IrqSet, kind: int, data: list[int]) -> None:
         if kind == IrqSetFlag.DATA_NONE and not request.count:
             irq.disable()
-        for vector, value in zip(_range(irq, request), data, strict=True):
-            if kind == IrqSetFlag.DATA_EVENTFD:
+        eventfd = kind == IrqSetFlag.DATA_EVENTFD
+        for vector, value in zip(_range(irq, request), _ours(data) if eventfd else data,
+                                 strict=True):
+            if eventfd:
                 vector.connect(value)
             elif value:
                 vector.fire()
@@ -143,6 +144,21 @@ def _takes(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     return bool(poll.poll(0))
+
+
+def _ours(fds: list[int]) -> list[int]:
+    """Duplicates of a program's eventfds, all or none; -1 stays. EBADF, or EINVAL if one is
+    something else."""
+    new: list[int] = []
+    try:
+        for fd in fds:
+            new.append(-1 if fd == -1 else _duplicate(fd))
+    except OSError:
+        for fd in new:
+            if fd >= 0:
+                os.close(fd)
+        raise
+    return new
 
 
 def _duplicate(fd: int) -> int:

@@ -168,7 +168,7 @@ class Parent:
         EINVAL: not 36 bytes of UUID; EEXIST: there is one; EUSERS: none left; ENODEV: leaving.
         """
         if len(text) not in (UUID_TEXT, UUID_TEXT + 1):
-            raise fail(errno.EINVAL, f"{len(text)} bytes")
+            raise fail(errno.EINVAL, f"a UUID of {len(text)} bytes, not {UUID_TEXT}")
         uuid = text[:UUID_TEXT].decode("ascii", "replace").lower()
         if not _UUID.fullmatch(uuid) or text[UUID_TEXT:] not in (b"", b"\n"):
             raise fail(errno.EINVAL, f"{text!r} is not a UUID")

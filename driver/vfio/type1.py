@@ -83,11 +83,13 @@ class Type1:
         if flags & ~int(known):
             raise fail(errno.EINVAL, f"flags {flags:#x}")
         if bool(flags & MapFlag.VADDR) == bool(flags & (MapFlag.READ | MapFlag.WRITE)):
-            raise fail(errno.EINVAL, "neither READ nor WRITE, or VADDR with them")
+            raise fail(errno.EINVAL, f"flags {flags:#x}: READ or WRITE, or VADDR alone")
         if (request.iova | request.vaddr | size) % self._page or not size:
-            raise fail(errno.EINVAL, "misaligned or empty")
+            raise fail(errno.EINVAL, f"misaligned or empty: iova {request.iova:#x}, vaddr "
+                       f"{request.vaddr:#x}, size {size:#x}")
         if max(request.iova, request.vaddr) + size - 1 > uapi.U64_MAX:
-            raise fail(self._overflow, "wraps around")
+            raise fail(self._overflow, f"wraps around: iova {request.iova:#x}, vaddr "
+                       f"{request.vaddr:#x}, size {size:#x}")
         found = self._overlapping(request.iova, size)
         if flags & MapFlag.VADDR:
             self._remap(request, found)
@@ -95,9 +97,9 @@ class Type1:
         if found:
             raise fail(errno.EEXIST, f"{found[0].iova:#x} is mapped")
         if not self.available:
-            raise fail(errno.ENOSPC, "dma_avail is 0")
+            raise fail(errno.ENOSPC, f"dma_avail is 0: all {len(self._dmas)} mappings are made")
         if not any(r.start <= request.iova and request.iova + size - 1 <= r.end for r in RANGES):
-            raise fail(errno.EINVAL, "outside the IOVA ranges")
+            raise fail(errno.EINVAL, f"[{request.iova:#x}, +{size:#x}) is outside the IOVA ranges")
         self._insert(request)
 
     async def unmap(self, argument: bytearray) -> None:
@@ -136,9 +138,9 @@ class Type1:
         where = uapi.DirtyRange.decode(argument, request.size())
         bitmap = self._bitmap(argument, request.size() + where.size(), where.size_)
         if where.iova % self._page:
-            raise fail(errno.EINVAL, "misaligned")
+            raise fail(errno.EINVAL, f"misaligned: iova {where.iova:#x}")
         if where.iova + where.size_ - 1 > uapi.U64_MAX:
-            raise fail(self._overflow, "wraps around")
+            raise fail(self._overflow, f"[{where.iova:#x}, +{where.size_:#x}) wraps around")
         self._whole(where.iova, where.size_)
         self._report(bitmap, where.iova, where.size_)
 
@@ -164,25 +166,26 @@ class Type1:
     def _remap(self, request: uapi.DmaMap, found: list[Dma]) -> None:
         """The program's new address of a mapping whose old one was given up."""
         if not found:
-            raise fail(errno.ENOENT, "nothing is mapped there")
+            raise fail(errno.ENOENT, f"nothing is mapped at {request.iova:#x}")
         dma = found[0]
         if dma.vaddr_valid or (dma.iova, dma.size) != (request.iova, request.size_):
-            raise fail(errno.EINVAL, "not a whole mapping without an address")
+            raise fail(errno.EINVAL, f"[{request.iova:#x}, +{request.size_:#x}) is no whole "
+                       "mapping without an address")
         dma.vaddr, dma.vaddr_valid = request.vaddr, True
 
     def _chosen(self, request: uapi.DmaUnmap, everything: bool) -> list[Dma]:
         """What an unmap means."""
         iova, size = request.iova, request.size_
         if (iova | size) % self._page:
-            raise fail(errno.EINVAL, "misaligned")
+            raise fail(errno.EINVAL, f"misaligned: [{iova:#x}, +{size:#x})")
         if everything:
             if iova or size:
-                raise fail(errno.EINVAL, "ALL with a range")
+                raise fail(errno.EINVAL, f"ALL with a range: [{iova:#x}, +{size:#x})")
             return list(self._dmas)
         if not size:
-            raise fail(errno.EINVAL, "empty")
+            raise fail(errno.EINVAL, f"nothing to unmap at {iova:#x}: size 0")
         if iova + size - 1 > uapi.U64_MAX:
-            raise fail(self._overflow, "wraps around")
+            raise fail(self._overflow, f"[{iova:#x}, +{size:#x}) wraps around")
         if self._v2:
             self._whole(iova, size)
             return self._overlapping(iova, size)
@@ -215,9 +218,9 @@ class Type1:
         if bitmap.pgsize != self._page:
             raise fail(errno.EINVAL, f"page size {bitmap.pgsize:#x}")
         if not size or size % self._page:
-            raise fail(errno.EINVAL, "misaligned or empty")
+            raise fail(errno.EINVAL, f"misaligned or empty: size {size:#x}")
         if bitmap.size_ < -(-(size // self._page) // 64) * 8:
-            raise fail(errno.EINVAL, "the bitmap is too small")
+            raise fail(errno.EINVAL, f"a bitmap of {bitmap.size_} bytes for {size:#x}")
         return bitmap
 
     def _report(self, bitmap: uapi.Bitmap, iova: int, size: int) -> None:

@@ -44,9 +44,10 @@ class Dma(ABC):
         a file that `Ram.adopt` does not take. EEXIST: overlaps. ENOSPC: too much.
         """
         if (address | size | offset) % PAGE or not size or not prot:
-            raise fail(errno.EINVAL, "misaligned or empty, or no access")
+            raise fail(errno.EINVAL, f"misaligned or empty, or no access: [{address:#x}, "
+                       f"+{size:#x}), offset {offset:#x}, {prot!r}")
         if address + size > 1 << BITS:
-            raise fail(errno.EINVAL, "outside the address space")
+            raise fail(errno.EINVAL, f"[{address:#x}, +{size:#x}) is outside the address space")
         if any(w.address < address + size and address < w.end for w in self.windows):
             raise fail(errno.EEXIST, f"{address:#x} is mapped")
         if len(self.windows) >= MAX_MAPS:
@@ -125,7 +126,8 @@ class FunctionDma(Dma):
 
     def _place(self, address: int, size: int) -> int:
         if address < self._ram.base or address + size > self._ram.base + self._ram.size:
-            raise fail(errno.EINVAL, "beyond the physical addresses there are")
+            raise fail(errno.EINVAL, f"[{address:#x}, +{size:#x}) is beyond the physical "
+                       "addresses there are")
         return address
 
     async def _enter(self, window: Window, fd: int, offset: int) -> None:

@@ -179,7 +179,7 @@ class Session:
             argument += struct.pack(f"<{len(numbers)}i", *numbers)
         else:
             if fds:
-                raise fail(errno.EINVAL, "descriptors that nobody asked for")
+                raise fail(errno.EINVAL, f"{len(fds)} descriptors that nobody asked for")
             argument = message.payload
         await self.opened.file.ioctl(DeviceIoctl.SET_IRQS, bytearray(argument))
         return b""

@@ -103,14 +103,6 @@ class MultiHeader(Packed):
     count: int = 0
 
 
-class DmaAccess(Packed):
-    """Of DMA_READ and DMA_WRITE; data follow, at byte 32 of the message."""
-
-    CODES = "QQ"
-    address: int = 0
-    count: int = 0
-
-
 class RegionFds(Packed):
     """Sub-regions would follow; this server has none."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from driver.iommu.domain import Domain
 from driver.smmu.strtab import SPLIT
-from sim.scenarios.world import SOURCE, World
+from sim.scenarios.world import FUNCTION, SOURCE, World
 from spec.commands import (
     CFGI_CD,
     CFGI_STE_RANGE,
@@ -20,6 +20,7 @@ from spec.vmsa import LAST_LEVEL, S1Leaf
 
 READS = ("find_ste", "find_cd", "walk_stage1")  # what the SMMU fetches, in this order
 LEVELS = 4
+NOWHERE = 0x7000_0000  # nothing is mapped there
 
 
 async def traced(world: World) -> None:
@@ -49,7 +50,16 @@ async def traced(world: World) -> None:
         assert list(dict.fromkeys(seen)) == wanted, (fetched, wanted)
         world.watcher.counts["fetches"] = len(fetched)
     assert not await world.settle()
+    assert await world.copy(queue, NOWHERE) is ErrorType.DATA_READ
+    sids = {dict(event.items())["StreamID"] for event in await world.settle()}
+    assert sids == {_requester_id(FUNCTION)}, "the StreamID must be the RequesterID"
     await world.qm.close(queue)
+
+
+def _requester_id(name: str) -> int:
+    """Bus, device and function number of a PCI name as one number."""
+    bus, device, function = name.replace(".", ":").split(":")[1:]
+    return int(bus, 16) << 8 | int(device, 16) << 3 | int(function)
 
 
 async def pasid_is_not_asid(world: World) -> None:
@@ -99,7 +109,7 @@ async def pasid_is_not_asid(world: World) -> None:
     assert not await world.skip()
     if world.lint is not None:  # it must have noticed the second one
         rules = {finding.rule for finding in world.lint.findings}
-        assert "bbm" in rules, rules
+        assert rules == {"bbm"}, rules
         world.watcher.counts["findings"] = len(world.lint.findings)
         world.lint.findings.clear()
     # Back to where the driver thinks they are.

@@ -40,6 +40,9 @@ async def vfio_user(world: World) -> None:
     with tempfile.TemporaryDirectory(prefix="substream-") as name:
         path = Path(name) / "function.sock"
         await beside(function_server(path.parent, board), lambda: _function(path, board.sid))
+    lint = getattr(board.bus, "lint", None)
+    if lint is not None:
+        lint.check()
     world.watcher.counts["jobs"] += 4
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 
 from driver.accel.queue import Queue
 from driver.iommu.handle import Handles
 from driver.iommu.pagetable import Prot
+from driver.iommu.process import Process
 from driver.vfio.container import Container
 from driver.vfio.kernel import Kernel
-from driver.vfio.mdev import DOORBELL
+from driver.vfio.legacy import Form, LegacyFile, LegacyMdev
+from driver.vfio.mdev import DOORBELL, MdevType
+from driver.vfio.uacce_uapi import SdmdevIoctl
 from driver.vfio.uapi import ContainerIoctl, Extension, GroupIoctl
 from driver.wd.queue import copy_job
 from driver.wd.request import MdevProvider
@@ -118,6 +122,11 @@ async def isolation(world: World) -> None:
     await neighbour()
     assert not await world.settle()
     await intruder.close()
+    # Foreign PASID: a program can work under its own only.
+    foreign = next(mdev.queue.pasid for mdev in world.parent.devices.values() if mdev.queue)
+    await _bind_foreign(world, foreign)
+    await neighbour()
+    assert not await world.settle()
     # Unmapped IOVA, and memory mapped for reading.
     domain, sources, _ = world.space(b"text")
     queue = await world.qm.open(domain)
@@ -143,6 +152,26 @@ async def isolation(world: World) -> None:
     broken.pasid = 0
     await world.qm.close(broken)
     await victim.release()
+
+
+async def _bind_foreign(world: World, foreign: int) -> None:
+    """A program with a queue of the 2018 interface asks for somebody else's PASID."""
+    kind, uuid = "substream-sdmdev", b"00000000-0000-0000-0000-0000000000bb"
+    world.parent.types[kind] = MdevType("sdmdev", make=partial(LegacyMdev, form=Form.SDMDEV))
+    mdev, caller = world.parent.create(kind, uuid), Process(world.iommu)
+    own = (await caller.bind(world.stream)).pasid
+    group, container = mdev.group.open(), world.container()
+    await group.ioctl(GroupIoctl.SET_CONTAINER, container)
+    await container.ioctl(ContainerIoctl.SET_IOMMU, Extension.TYPE1v2)
+    file = await group.device_fd(mdev.name)
+    assert isinstance(file, LegacyFile)
+    file.caller = caller
+    with fails(errno.EINVAL):
+        await file.ioctl(SdmdevIoctl.BIND_PASID, foreign)
+    await file.ioctl(SdmdevIoctl.BIND_PASID, own)
+    await group.close()
+    world.parent.remove(mdev.name)
+    await caller.exit()
 
 
 async def no_pasid(world: World) -> None:

@@ -13,7 +13,7 @@ from driver.vfio.iommufd import Iommufd
 from driver.vfio.owner import FunctionBus, OwnedDomain, OwnedStream
 from driver.vfio.pci import ACCEL_WIRES, PciFunction, accelerator_bars
 from pymodel.memory import PAGE
-from sim.scenarios.world import RW, SOURCE, TARGET, World, names
+from sim.scenarios.world import FUNCTION, RW, SOURCE, TARGET, World, names
 from spec.sec import ErrorType
 
 IOMMUFD = 7  # the program's descriptor of its /dev/iommu
@@ -23,7 +23,7 @@ async def whole_function(world: World) -> None:
     """7. The whole function to one owner: own PASIDs, own partitioning, each PASID programmed
     through the device's own registers."""
     await world.stream.detach(0)  # the host lets go of the accelerator
-    function = PciFunction(world.bus, "0000:00:03.0", 3, accelerator_bars(world.qm.queue_count),
+    function = PciFunction(world.bus, FUNCTION, 3, accelerator_bars(world.qm.queue_count),
                            ACCEL_WIRES, world.stream)
     mm = Mm(world.bus)
     iommufd = Iommufd(world.iommu, mm)

@@ -29,6 +29,7 @@ RW = Prot.READ | Prot.WRITE
 SLICE = 2_000  # cycles between two looks at the queues
 ROUNDS = 500
 SOURCE, TARGET = 0x4000_0000, 0x5000_0000  # the same for everybody
+FUNCTION = "0000:00:03.0"  # the accelerator's place on its PCI bus
 
 
 class Watcher:

@@ -2,12 +2,14 @@
 
 import errno
 import os
+import struct
 
 import pytest
 
 from driver.run import run
 from driver.vfio import uapi
 from driver.vfio.chain import capabilities
+from driver.vfio.device import irqs
 from driver.vfio.uapi import ContainerIoctl, DeviceIoctl, Extension, GroupIoctl, IrqSetFlag
 from spec.impl import PRESETS
 from spec.qm import DOORBELL_OFFSET
@@ -75,6 +77,29 @@ def test_set_irqs(program, row):
 def test_set_irqs_argsz(program, argsz):
     with fails(E.EINVAL):
         program.set_irqs(EVENTFD | TRIGGER, 0, 0, 1, b"\xff" * 4, argsz)
+
+
+def test_set_irqs_of_several_does_all_or_nothing():
+    """The second descriptor is no eventfd: the first interrupt goes where it went."""
+    old, new = os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK)
+    before = len(os.listdir("/proc/self/fd"))
+    lines = irqs((uapi.IrqFlag.EVENTFD, 2))
+
+    def connect(*fds):
+        lines.set(bytearray(uapi.IrqSet(20 + 4 * len(fds), EVENTFD | TRIGGER, 0, 0, len(fds))
+                            .encode() + struct.pack(f"<{len(fds)}i", *fds)))
+
+    connect(old, -1)
+    with fails(E.EBADF):
+        connect(new, 9999)
+    lines.fire(0)
+    assert os.eventfd_read(old) == 1
+    with pytest.raises(BlockingIOError):
+        os.eventfd_read(new)
+    lines.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.close(old)
+    os.close(new)
 
 
 def ask(program, number, value):

@@ -12,7 +12,7 @@ from driver.vfio.iommufd_uapi import HwptFlag, IommufdIoctl
 from driver.vfio.uapi import AttachFlag, DeviceIoctl
 from pymodel.memory import PAGE
 from spec.impl import PRESETS
-from tests.driver.rig import fails
+from tests.driver.rig import SID, fails
 from tests.driver.stories import PASIDS
 from tests.driver.test_cdev import Program
 from tests.driver.test_whole_function import attach, close, fault_queue, make
@@ -76,6 +76,20 @@ def test_pasid_already_attached(owner):
     attach(owner, number, 5)  # the same again
     assert tables[1].bound == [bound]
     assert not tables[0].bound
+
+
+@pytest.mark.parametrize("pasid", [None, 3])
+def test_no_asid_for_another_page_table(owner, pasid, monkeypatch):
+    """The old one stays."""
+    tables = [hwpt(owner, HwptFlag.PASID) for _ in range(2)]
+    attach(owner, tables[0], pasid)
+    asids = owner.iommu.asids
+    monkeypatch.setattr(asids, "_limit", asids._fresh)
+    monkeypatch.setattr(asids, "_free", [])
+    with fails(E.ENOSPC):
+        attach(owner, tables[1], pasid)
+    found = owner.iommufd.table(tables[0]).domain
+    assert owner.iommu.streams[SID].domain(pasid or 0) is found
 
 
 def test_with_pasids_all_page_tables_are_made_for_them(owner):

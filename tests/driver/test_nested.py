@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from driver.iommu.ids import IdAllocator
 from driver.iommu.pagetable import PageTable, Prot
 from driver.run import run
 from driver.vfio import iommufd_uapi as fd
@@ -253,6 +254,12 @@ def test_closed_while_a_guests_transaction_waits(guest):
     assert not owner.bus.smmu.stalls
     owner.device.close()
     owner.open()
+
+
+def test_vmids_run_out(guest, monkeypatch):
+    with monkeypatch.context() as patch, fails(E.ENOSPC):
+        patch.setattr(guest.owner.iommu, "vmids", IdAllocator("VMID", 1, 1))
+        guest.alloc(HwptFlag.NEST_PARENT, guest.space)
 
 
 def test_one_stage_is_not_enough():

@@ -159,6 +159,21 @@ def test_asids_run_out_without_stalls():
     machine.check()
 
 
+def test_no_asid_for_a_parked_domain():
+    """All ASIDs are with domains that cannot be parked: what stalls is aborted, not forgotten."""
+    machine = Machine(SMALL_ASIDS, log2_pasids=9)
+    process, _, source, target, queue = program(machine)
+    for _ in range(254):  # and the kernel's
+        run(machine.stream.attach(machine.iommu.domain()))
+    assert not process.domain.asid
+    run(queue.copy(source, target, 64, 1))
+    assert machine.bus.smmu.stalls
+    assert run(machine.iommu.faults.service()) == 1
+    assert not machine.bus.smmu.stalls
+    assert run(queue.receive())[0].error is ErrorType.DATA_READ
+    machine.check()
+
+
 def test_two_pasids_share_one_asid(machine):
     domain = machine.iommu.domain()
     pages = [machine.bus.pages.scatter() for _ in range(2)]

@@ -14,6 +14,7 @@ from driver.smmu.cdtab import choose_format
 from driver.smmu.cmdq import CommandRefused
 from driver.smmu.device import SmmuDriver
 from driver.smmu.range import steps
+from driver.vfio.host import Host
 from pymodel.memory import PAGE
 from pymodel.transaction import Ending, Transaction
 from spec import registers as r
@@ -211,6 +212,16 @@ def test_illegal_command_found_by_the_interrupt():
     assert run(smmu.errors.service()) == ["CMDQ_ERR"]
     assert bus.smmu.read(r.CMDQ_CONS.OFFSET, 4) & 0xF_FFFF == smmu.cmdq._prod
     assert not run(smmu.errors.service())
+    on_purpose(bus, "cmd.illegal")
+
+
+def test_host_handles_global_errors():
+    bus = ModelBus(BASE, sid=SID, queues=2)
+    host = run(Host.start(bus, SID))
+    run(host.smmu.cmdq.post(illegal(), TLBI_NH_ALL.make()))
+    run(host.service(0))
+    assert host.smmu.errors.seen == ["CMDQ_ERR"]
+    assert bus.smmu.read(r.CMDQ_CONS.OFFSET, 4) & 0xF_FFFF == host.smmu.cmdq._prod
     on_purpose(bus, "cmd.illegal")
 
 

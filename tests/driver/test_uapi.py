@@ -1,5 +1,6 @@
 """Sizes, numbers and round trips of the structures that cross the kernel boundary."""
 
+import dataclasses
 import errno
 import struct
 
@@ -9,6 +10,7 @@ from driver.vfio import iommufd_uapi as fd
 from driver.vfio import uacce_uapi as uacce
 from driver.vfio import uapi
 from driver.vfio.chain import capabilities, chain
+from driver.vfio_user import uapi as user
 from tests.driver.rig import fails
 
 # Structure, struct codes and bytes as vfio.md gives them (bytes None: it gives none).
@@ -19,7 +21,27 @@ LAYOUTS = [
     (uapi.DmaUnmap, "IIQQ", 24), (uapi.Bitmap, "QQQ", 24), (uapi.Bind, "IIiIQ", 24),
     (uapi.Attach, "IIII", 16), (fd.PageFault, "IIIIIIQII", 40), (fd.PageResponse, "II", 8),
     (uacce.QpContext, "HH", 4), (uacce.QpInfo, "IHHQ", 16),
+    (user.Header, "HHIII", 16), (user.Version, "HH", 4), (user.DmaMap, "IIQQQ", 32),
+    (user.DmaUnmap, "IIQQ", 24), (user.RegionAccess, "QII", 16),
 ]
+
+# Fields in order, where the kernel's header or vfio.md names them.
+FIELDS = [
+    (uapi.DeviceInfo, "argsz flags regions irqs cap_offset pad"),
+    (uapi.RegionInfo, "argsz flags index cap_offset size_ offset"),
+    (uapi.IrqInfo, "argsz flags index count"), (uapi.IrqSet, "argsz flags index start count"),
+    (uapi.DmaMap, "argsz flags vaddr iova size_"), (uapi.DmaUnmap, "argsz flags iova size_"),
+    (uapi.Bind, "argsz flags iommufd devid token"), (uapi.Attach, "argsz flags pt_id pasid"),
+    (fd.PageFault, "flags dev_id pasid grpid perm reserved addr length cookie"),
+    (fd.PageResponse, "cookie code"), (user.Header, "id command size_ flags error"),
+    (user.DmaMap, "argsz flags offset address size_"), (user.RegionAccess, "offset region count"),
+]
+
+COMMANDS = {
+    "VERSION": 1, "DMA_MAP": 2, "DMA_UNMAP": 3, "DEVICE_GET_INFO": 4, "DEVICE_GET_REGION_INFO": 5,
+    "DEVICE_GET_REGION_IO_FDS": 6, "DEVICE_GET_IRQ_INFO": 7, "DEVICE_SET_IRQS": 8,
+    "REGION_READ": 9, "REGION_WRITE": 10, "DMA_READ": 11, "DMA_WRITE": 12, "DEVICE_RESET": 13,
+    "REGION_WRITE_MULTI": 15, "DEVICE_FEATURE": 16, "MIG_DATA_READ": 17, "MIG_DATA_WRITE": 18}
 
 NUMBERS = [
     (uapi.ContainerIoctl.GET_API_VERSION, 0x3B64), (uapi.ContainerIoctl.SET_IOMMU, 0x3B66),
@@ -49,6 +71,17 @@ def test_layout(kind, codes, size):
 @pytest.mark.parametrize(("number", "value"), NUMBERS)
 def test_number(number, value):
     assert number == value
+
+
+@pytest.mark.parametrize(("kind", "names"), FIELDS)
+def test_order_of_fields(kind, names):
+    assert [field.name for field in dataclasses.fields(kind)] == names.split()
+
+
+def test_commands_of_vfio_user():
+    assert {command.name: command.value for command in user.Command} == COMMANDS
+    assert (user.HeaderFlag.REPLY, user.HeaderFlag.NO_REPLY, user.HeaderFlag.ERROR) == (
+        1, 0x10, 0x20)
 
 
 def test_argsz_too_small():
