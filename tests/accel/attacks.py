@@ -13,6 +13,7 @@ from driver.accel import jobs
 from driver.accel.queue import Queue
 from driver.bus import Region
 from driver.iommu.domain import Domain
+from driver.iommu.faults import Fault
 from driver.iommu.pagetable import Prot
 from pymodel.memory import PAGE
 from spec.qm import (
@@ -185,6 +186,7 @@ async def lies_about_the_cq(s: Stage) -> str:
     """Heads that were never reached: the device believes that there is room, again and again."""
     depth = s.attacker.depth
     foreign = s.system.bus.memory.read(s.attacker.ring + (SQE_BYTES + CQE.size()) * depth, 64)
+    before = await s.sent()
     for turn in range(4):
         await s.ring(SQ, (turn + 1) * (depth // 2 - 1) % depth)
         await s.quiet()
@@ -193,8 +195,9 @@ async def lies_about_the_cq(s: Stage) -> str:
     await s.system.qm.service_async()
     after = s.system.bus.memory.read(s.attacker.ring + (SQE_BYTES + CQE.size()) * depth, 64)
     assert after == foreign
+    unread = await s.sent() - before
     await s.restart()
-    return "own CQEs overwritten"
+    return "own CQEs overwritten" if unread > depth else f"{unread} jobs"
 
 
 async def event_flood(s: Stage) -> str:
@@ -276,11 +279,24 @@ async def wild_list(s: Stage) -> str:
 
 
 async def reset_in_mid_job(s: Stage) -> str:
-    """The owner goes away in the middle of a long job; the driver gives the queue to the next."""
-    await s.attacker.send(jobs.fill(TARGET, PAGE, 0x1111))
-    await s.restart()
-    outcome = await s.job(jobs.copy(SOURCE, TARGET, 64))
-    return f"aborted; the next owner's job: {outcome}"
+    """The owner goes away while his job waits for a page; the queue goes to the next one."""
+    system, faults = s.system, list[Fault]()
+    _, queue, _, target = await system.owner(faults.append)
+    await queue.copy(SOURCE + PAGE - 64, TARGET, 128, tag=1)     # the second page is missing
+
+    async def waits() -> bool:
+        await system.iommu.faults.service()
+        return bool(faults)
+
+    await system.until("stall", waits)
+    assert not await queue.receive()
+    await system.qm.restart(queue)
+    system.bus.memory.write(target, bytes(PAGE))
+    ended = await queue.receive()
+    next_job = await system.job(queue, SOURCE, TARGET + 256, 64)
+    late = any(system.bus.memory.read(target, 256))
+    await system.qm.close(queue)
+    return f"{'ended' if ended or late else 'aborted'}; the next owner's job: {next_job.error.name}"
 
 
 DROPPED = "dropped"
