@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
+from driver.accel import jobs
 from driver.accel.queue import Completion, QueueFull
 from driver.vfio.mdev import QueueInfo
 from driver.wd.channel import DOORBELL, RINGS, Channel, Memory
 from spec.qm import CQE, DOORBELL_OFFSET, SQE_BYTES, Doorbell, DoorbellCommand
-from spec.sec import BD3, BD3_TYPE, Cipher, ErrorType
+from spec.sec import BD3, ErrorType
 
 PATIENCE = 100_000
 
@@ -110,7 +111,7 @@ class Queue:
                 break
             job = BD3.from_bytes(
                 await self._channel.read(RINGS, SQE_BYTES * entry.sq_head, SQE_BYTES))
-            self._done.append(Completion(job.tag, ErrorType(job.error_type)))
+            self._done.append(Completion(job.tag, ErrorType(job.error_type), job.result))
             self._used -= 1
             self._head += 1
             if self._head == self.depth:
@@ -124,5 +125,4 @@ class Queue:
 
 def copy_job(source: int, target: int, size: int, tag: int = 0) -> BD3:
     """A job that copies `size` bytes between two addresses."""
-    return BD3.make(type=BD3_TYPE, cipher=Cipher.COPY, de=1, tag=tag, data_src_addr=source,
-                    data_dst_addr=target, c_len=size)
+    return jobs.copy(source, target, size, tag)

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from driver.accel import jobs
 from driver.accel.queue import QueueFull
 from driver.iommu.mm import Mm
 from driver.iommu.process import Process
@@ -37,6 +38,19 @@ def test_synchronous_job(host):
     assert target.read(7, 4) == b"text"
     run(queue.release())
     assert not host.parent.devices
+
+
+def test_results_and_faults_reach_the_program(host):
+    """A sum, and the address that could not be reached."""
+    queue = run(request([MdevProvider(host)]))
+    memory = run(queue.reserve(SIZE))
+    memory.write(0, (20).to_bytes(8, "little") + (22).to_bytes(8, "little"))
+    done = run(queue.run(jobs.sum64(memory.address, 16)))
+    assert (done.error, done.result, done.fault) == (ErrorType.OK, 42, None)
+    nowhere = memory.address + 16 * SIZE
+    done = run(queue.run(copy_job(nowhere, memory.address, 16)))
+    assert (done.error, done.fault) == (ErrorType.DATA_READ, nowhere)
+    run(queue.release())
 
 
 def test_many_jobs_in_flight_and_around_the_ring(host):
