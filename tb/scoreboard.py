@@ -70,7 +70,7 @@ class Scoreboard:
     tallies
         Per (StreamID, SubstreamID or None).
     coverage
-        Where transactions are sampled, if anywhere.
+        Where transactions that agree are sampled, if anywhere.
     """
 
     impl: Implementation
@@ -116,8 +116,7 @@ class Scoreboard:
             reached[item.id, item.write].append(item)
         for entry in trace:
             txn = transaction(entry)
-            if self.coverage is not None:
-                self.coverage.transaction(txn, self._model(txn, explain=True), bool(entry.hit))
+            steps = self._model(txn, explain=True) if self.coverage is not None else None
             result = self._model(txn)
             self.transactions += 1
             self.tallies[txn.sid, txn.ssid].add(entry)
@@ -132,6 +131,8 @@ class Scoreboard:
                 self._fail(entry, txn, why)
             else:
                 self.agree += 1
+                if self.coverage is not None and steps is not None:
+                    self.coverage.transaction(txn, steps, bool(entry.hit))
         self.failures += [f"memory saw an access that no transaction made: {item}"
                           for queue in reached.values() for item in queue]
 

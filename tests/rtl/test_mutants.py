@@ -1,7 +1,5 @@
 """Break the RTL on purpose: the random test must notice."""
 
-import re
-
 import pytest
 from amaranth import Const
 
@@ -16,8 +14,6 @@ from tests.rtl.simulators import VERILATOR
 
 PRESET = "tiny"
 SEEDS = range(1, 13)
-# The model disagrees, or what the trace says is impossible by the plan.
-NOTICED = re.compile("disagreements with the model|PlanError: .* cannot be")
 
 
 def caught(built, params=None) -> str:
@@ -67,7 +63,7 @@ def test_skipped_tlbi(sim):
 def test_a_cache_that_no_invalidation_reaches(drops, never, sim, monkeypatch):
     """The CD cache, or the main TLB, keeps what it has."""
     monkeypatch.setattr(drops, never)
-    assert NOTICED.search(caught(mutant(sim)))
+    assert "disagreements with the model" in caught(mutant(sim))
 
 
 @pytest.mark.parametrize("sim", [VERILATOR])
