@@ -7,9 +7,14 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 
 from driver.iommu.mm import Mm
+from driver.iommu.process import Process
+from driver.vfio.cdev import CdevFile
+from driver.vfio.container import Container
 from driver.vfio.host import DRIVER, SEC
 from driver.vfio.iommufd import Iommufd
 from driver.vfio.iommufd_uapi import IoasAlloc, IoasMap, IoasMapFlag, IoasUnmap, IommufdIoctl
+from driver.vfio.kernel import Kernel
+from driver.vfio.uacce_uapi import QueueFileRegion, UacceIoctl
 from driver.vfio.uapi import (
     Bitmap,
     ContainerIoctl,
@@ -19,6 +24,8 @@ from driver.vfio.uapi import (
     DirtyRange,
     DmaMap,
     DmaUnmap,
+    Extension,
+    GroupIoctl,
     IrqSet,
     IrqSetFlag,
     MapFlag,
@@ -30,6 +37,7 @@ from sim.scenarios.world import World
 
 TOP = 1 << 64
 BASE = 0x10000  # where two pages are mapped
+SPARE = b"00000000-0000-0000-0000-0000000000cc"  # of a device for some rows
 RW = MapFlag.READ | MapFlag.WRITE
 
 
@@ -126,7 +134,13 @@ async def error_tables(world: World) -> None:
     for condition, number, structure, code in ioas_rows(at, ioas):
         await _expect(condition, iommufd.ioctl(number, bytearray(structure)), code)
         rows += 1
+    access = iommufd.access(ioas)
+    access.pin(BASE, PAGE, False)
+    await _expect("accessor holds it", iommufd.ioctl(IommufdIoctl.IOAS_UNMAP, bytearray(
+        IoasUnmap(24, ioas, BASE, 2 * PAGE).encode())), errno.EBUSY)
+    access.unpin(BASE)
     await iommufd.close()
+    rows += 1 + await _container_rows(world, mm, at) + await _uacce_rows(world)
     for text, code in ((b"short", errno.EINVAL), (channel.mdev.name.encode(), errno.EEXIST)):
         with fails(code):
             world.sysfs.write(f"mdev_supported_types/{DRIVER}-{SEC.name}/create", text)
@@ -135,6 +149,49 @@ async def error_tables(world: World) -> None:
     assert await channel.unmap(BASE, 2 * PAGE) == 2 * PAGE
     await channel.close()
     assert not await world.settle()
+
+
+async def _container_rows(world: World, mm: Mm, at: int) -> int:
+    """What wants a device and a container of its own; how many rows."""
+    mdev = world.parent.create(f"{DRIVER}-{SEC.name}", SPARE)
+    file = CdevFile(mdev, {})
+    await _expect("cdev use before BIND", file.ioctl(DeviceIoctl.RESET), errno.EINVAL)
+    await file.close()
+    rows = [
+        ("dirty ops on v1", Extension.TYPE1, ContainerIoctl.DIRTY_PAGES,
+         DirtyBitmap(8, DirtyFlag.START).encode(), errno.EACCES),
+        ("dma_avail exhausted", Extension.TYPE1v2, ContainerIoctl.MAP_DMA, _map(at),
+         errno.ENOSPC)]
+    for condition, kind, number, structure, code in rows:
+        container = Container(world.iommu, mm, Kernel(dma_entry_limit=1))
+        group = mdev.group.open()
+        await group.ioctl(GroupIoctl.SET_CONTAINER, container)
+        await container.ioctl(ContainerIoctl.SET_IOMMU, kind)
+        await container.ioctl(ContainerIoctl.MAP_DMA, bytearray(_map(at, iova=BASE)))
+        await _expect(condition, container.ioctl(number, bytearray(structure)), code)
+        await group.close()
+    world.parent.remove(mdev.name)
+    return 1 + len(rows)
+
+
+async def _uacce_rows(world: World) -> int:
+    """A queue from INIT to ZOMBIE; how many rows."""
+    process = Process(world.iommu)
+    file, size = await world.uacce.open(process), world.uacce.dus_size
+    mapping = file.mmap(QueueFileRegion.DUS, size)
+    with fails(errno.EEXIST):
+        file.mmap(QueueFileRegion.DUS, size)
+    with fails(errno.EPERM):
+        mapping.mremap(2 * size)
+    await file.ioctl(UacceIoctl.START_Q)
+    await _expect("START when not INIT", file.ioctl(UacceIoctl.START_Q), errno.EINVAL)
+    await file.ioctl(UacceIoctl.PUT_Q)
+    await _expect("ioctl on a zombie", file.ioctl(UacceIoctl.START_Q), errno.ENXIO)
+    with fails(errno.ENXIO):
+        file.mmap(QueueFileRegion.MMIO, PAGE)
+    await file.close()
+    await process.exit()
+    return 5
 
 
 async def _expect(condition: str, call: Awaitable[object], code: int) -> None:
