@@ -46,13 +46,16 @@ class Mm:
 
     def touch(self, address: int, write: bool) -> int:
         """The physical page behind an address, there from now on; EFAULT where nothing is, or
-        nothing that may be written."""
+        nothing that may be written; ENOMEM if no page is left."""
         page = address // PAGE * PAGE
         area = next((a for a in self._areas if a.start <= page < a.end), None)
         if area is None or (write and not area.prot & Prot.WRITE):
             raise OSError(errno.EFAULT, f"{os.strerror(errno.EFAULT)}: {address:#x}")
         if page not in self._pages:
-            self._pages[page] = self._bus.pages.scatter()
+            try:
+                self._pages[page] = self._bus.pages.scatter()
+            except MemoryError as error:
+                raise OSError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}: {error}") from None
             self._users[self._pages[page]] += 1
         return self._pages[page]
 
@@ -84,7 +87,7 @@ class Mm:
             self._drop(self._pages.pop(page))
 
     def pin(self, address: int, size: int, write: bool) -> list[int]:
-        """The physical pages of a range; they stay until `unpin`. EFAULT as `touch`."""
+        """The physical pages of a range; they stay until `unpin`. Errors as `touch`."""
         pages = [self.touch(at, write) for at in range(address, address + size, PAGE)]
         self._users.update(pages)
         return pages

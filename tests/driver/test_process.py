@@ -1,6 +1,7 @@
 """Processes that share their address space with the device; ASIDs fewer than address spaces."""
 
 import dataclasses
+import errno
 
 import pytest
 
@@ -10,7 +11,7 @@ from driver.run import run
 from pymodel.memory import PAGE
 from spec.impl import PRESETS
 from spec.sec import ErrorType
-from tests.driver.rig import SMALL_ASIDS, Machine
+from tests.driver.rig import SMALL_ASIDS, Machine, fails
 
 TEXT = b"what the program wrote" * 300
 SIZE = len(TEXT)
@@ -115,6 +116,23 @@ def test_two_jobs_wait_for_the_same_page():
     run(machine.iommu.faults.service())
     assert run(queue.receive())[0].error is ErrorType.OK
     assert run(other.receive())[0].error is ErrorType.DATA_WRITE
+    machine.check()
+
+
+def test_no_page_left_for_a_fault(monkeypatch):
+    """The device's access is aborted, the program's fails, everything else goes on."""
+    machine = Machine(PRESETS["base"])
+    process, _, source, target, queue = program(machine)
+
+    def nothing():
+        raise MemoryError("no scattered pages left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(machine.bus.pages, "scatter", nothing)
+        assert job(machine, queue, source, target, 64)[0].error is ErrorType.DATA_WRITE
+        with fails(errno.ENOMEM):
+            process.write(target, b"x")
+    assert job(machine, queue, source, target, 64)[0].error is ErrorType.OK
     machine.check()
 
 
