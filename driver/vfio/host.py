@@ -56,11 +56,14 @@ class Host:
 
     async def service(self, cycles: int) -> None:
         """Let at most `cycles` pass until a job is done, then do what is due on interrupts:
-        completions to their owners, faults to their handlers, global errors of the SMMU."""
+        completions to their owners, faults to their handlers, global errors of the SMMU. A queue
+        that lost a completion does not work until its owner resets it."""
         await self.bus.interrupt("eq", cycles)
         done = await self.qm.service()
         self.parent.completed(done)
         self.uacce.completed(done)
+        if await self.bus.interrupt("aeq", 0):
+            await self.qm.service_async()
         if await self.bus.interrupt("gerror", 0):
             await self.smmu.errors.service()
         await self.iommu.faults.service()

@@ -1,17 +1,19 @@
 """The function's own concerns: events, asynchronous events, reset."""
 
 import pytest
-from rig import Machine
 
 from driver.accel import jobs
 from driver.accel.queue import Completion
 from driver.bus import DriverError
 from driver.iommu.pagetable import Prot
+from driver.model_bus import ModelBus
 from driver.run import run
+from driver.vfio.host import Host
 from pymodel.memory import PAGE
 from spec.impl import PRESETS
 from spec.qm import ABNORMAL_INT_SOURCE, AEQ_IRQ_CAP, EQ_IRQ_CAP, SQE_BYTES, AeqeType
 from spec.sec import ErrorType
+from tests.driver.rig import QUEUES, SID, Machine
 
 BASE = 0x4000_0000
 OK = ErrorType.OK
@@ -53,6 +55,20 @@ def test_a_completion_that_cannot_be_written_is_an_asynchronous_event():
     run(machine.qm.restart(bad))
     run(bad.send(jobs.fill(BASE, 16, 1, tag=9)))
     assert run(bad.receive()) == [Completion(9, OK)]
+
+
+def test_host_takes_asynchronous_events():
+    """More of them than the ring holds; the last one is still heard of."""
+    host = run(Host.start(ModelBus(PRESETS["base"], sid=SID, queues=QUEUES), SID))
+    queue = run(host.qm.open(host.iommu.domain()))
+    for _ in range(host.qm.aeq.depth + 1):
+        host.bus.memory.poisoned = {(queue.ring + SQE_BYTES * queue.depth) // PAGE}
+        run(queue.send(jobs.fill(BASE, 16, 1)))
+        run(host.service(0))
+        assert host.qm.aeq.take() == [], "it was taken"
+        host.bus.memory.poisoned = set()
+        run(host.qm.restart(queue))
+    run(host.qm.close(queue))
 
 
 def test_reset_forgets_what_was_sent_and_starts_every_queue():
