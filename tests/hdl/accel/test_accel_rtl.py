@@ -5,9 +5,10 @@ import pytest
 from tests.accel.cases import CASES
 from tests.accel.event_cases import EVENT_CASES
 from tests.accel.qm_cases import QM_CASES
+from tests.accel.rule_cases import RULE_CASES
 from tests.hdl.accel.bench import Bench
 
-ALL = CASES | QM_CASES | EVENT_CASES
+ALL = CASES | QM_CASES | EVENT_CASES | RULE_CASES
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.__name__)
