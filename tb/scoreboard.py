@@ -96,9 +96,10 @@ class Scoreboard:
         self._maybe.clear()
 
     def updates(self) -> None:
-        """Memory must hold the descriptors with exactly the updates that were due. What a stage
-        has updated for an access that another one then refuses may be there or not: nobody has
-        used it (reference 4.6)."""
+        """Memory must hold the descriptors with exactly the updates that were due. Access flags,
+        and what stage 2 says of the table, that were set for an access which was then refused may
+        be there or not; that a stage-1 page is dirty must not: it is never said speculatively
+        (reference 4.6)."""
         if self._tables is None:
             return
         for address, value in self._tables.updated.items():
@@ -161,10 +162,13 @@ class Scoreboard:
         trial = PreviewReader(self._tables)
         result = translate(self.impl, self.state, trial, txn)
         for address, value in trial.updated.items():
+            before = self._tables.updated.get(address, value)
             if result.ending is Ending.TRANSLATED:
                 self._tables.updated[address] = value
+                self._maybe[address] &= ~(value ^ before)
             else:
-                self._maybe[address] |= value ^ self._tables.updated.get(address, value)
+                # Stage 1 says "dirty" by a bit that is cleared.
+                self._maybe[address] |= value & ~before
         return result
 
     def _fail(self, entry: TraceEntry, txn: Transaction, why: list[str]) -> None:

@@ -57,7 +57,8 @@ class Attempt:
     answer, answered
         What software did, and no later than when it did.
     unsure
-        A STALL_TERM was executed not long before or after it stalled.
+        A STALL_TERM was executed not long before or after it stalled: which stalls and records it
+        catches is then UNPREDICTABLE (reference 6.3).
     """
 
     sid: int
@@ -94,7 +95,8 @@ class StallSoftware:
         self._live: dict[int, Attempt] = {}
         self._attempts: dict[Key, list[Attempt]] = defaultdict(list)
         self._keys: dict[int, Key] = {}                  # of the live ones
-        self._terms: list[tuple[int, int]] = []          # (StreamID, time) of ended stalls
+        # (StreamID, from, to): when its stalls were ended, even those without a record.
+        self._terms: list[tuple[int, int, int]] = []
         self._looked, self._on = env.cycles, True
         self.records: list[bytes] = []
         self.counts: dict[str, int] = defaultdict(int)
@@ -142,7 +144,8 @@ class StallSoftware:
             if not value:
                 for stag in list(self._live):
                     self._end(stag, OFF)
-                self._terms += [(stream.sid, self._env.cycles) for stream in self._world.streams]
+                self._terms += [(stream.sid, since, self._env.cycles)
+                                for stream in self._world.streams]
             await self._env.wait_cycles(self._rng.randrange(200))
 
     async def look(self, terminated: int | None = None) -> int:
@@ -218,10 +221,11 @@ class StallSoftware:
         for stag, attempt in list(self._live.items()):
             if attempt.sid == sid:
                 self._end(stag, TERM)
-        self._terms.append((sid, self._env.cycles))
+        since = self._env.cycles
         self._coverage.add("command", "STALL_TERM", "whole", "unused")
         await self._recorder.post([STALL_TERM.make(StreamID=sid)])
         await self._recorder.settle()
+        self._terms.append((sid, since, self._env.cycles))
         await self.look(terminated=sid)
 
     def unfold(self, observations: Iterable[Observation]) -> list[Observation]:
@@ -254,7 +258,8 @@ class StallSoftware:
     def _terminated(self, seen: Observation, plain: set[Key]) -> bool:
         """Whether STALL_TERM or SMMUEN ended it before there was a record."""
         if seen.ending is not Ending.ABORT or key_of(seen.txn) in plain or not any(
-                sid == seen.txn.sid and time >= seen.issued for sid, time in self._terms):
+                sid == seen.txn.sid and begin <= seen.decided and end >= seen.issued
+                for sid, begin, end in self._terms):
             return False
         allowed = self._checker.allowed(seen.txn, seen.issued, seen.decided, seen.completed)
         return any(outcome.ending is Ending.STALLED for outcome in allowed)
