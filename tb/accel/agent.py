@@ -30,7 +30,7 @@ from tb.accel.work import Work
 from tb.mirror import Mirror
 
 LOW = (1 << 32) - 1
-LATE = 3   # ticks after which a completion without its event is an error
+LATE = 3   # ticks of waiting for an event beside a completion after which that is an error
 
 
 @dataclass
@@ -78,6 +78,8 @@ class Agent:
         How many EQEs the device may have written for it so far.
     wake
         Set whenever it should look.
+    listening
+        It does nothing before that.
     done
         Completions by kind and error.
     """
@@ -93,9 +95,10 @@ class Agent:
         self.pending: deque[Pending] = deque()
         self.wake = Event()
         self.careless = not events and rng.random() < 0.5
-        self.armings = self.lateness = self.overflows = 0
+        self.armings = self.overflows = 0
         self.done: Counter[str] = Counter()
-        self.open = False
+        self.open = self.listening = False
+        self._lateness = 0
         self._rewind()
 
     def _rewind(self) -> None:
@@ -121,6 +124,7 @@ class Agent:
             base_l=self._cq_iova & LOW, base_h=self._cq_iova >> 32, depth_minus_1=last,
             log2_size=CQE.size().bit_length() - 1, phase=1, c_flag=1, w8=self._random))
         self.open = True
+        self.wake.set()     # what it waited for is gone
 
     async def make_room(self) -> None:
         """Acknowledge all that was seen, so that every job has room for its completion."""
@@ -240,7 +244,6 @@ class Agent:
             self._check_sqe(job)
             self._free(job)
             count += 1
-        self.lateness = 0
         often = 0.2 if self.careless else 0.7
         if self._acked != self._head and (self.events or self._rng.random() < often):
             await self._acknowledge()
@@ -292,12 +295,18 @@ class Agent:
     def _free(self, job: Pending) -> None:
         self._set.space.free.append(job.slot)
 
+    async def listen(self) -> None:
+        """Until `wake`: nothing but an event, or a new start, ends it."""
+        self.listening, self._lateness = True, 0
+        await self.wake.wait()
+        self.listening = False
+
     def tick(self) -> None:
-        """Time has passed: a completion that is there must have been announced by now."""
-        if self.events and self.open and self._cqe() is not None:
-            self.lateness += 1
-            assert self.lateness < LATE, f"queue {self.number}: no event for its completion"
-        self.wake.set()
+        """Time has passed: nobody waits long for the event of a completion that is there. An agent
+        that has its event and is kept from looking does not count."""
+        if self.listening and self.open and self._cqe() is not None:
+            self._lateness += 1
+            assert self._lateness < LATE, f"queue {self.number}: no event for its completion"
 
 
 def _text(error: int, result: int) -> str:

@@ -254,7 +254,7 @@ class Bench:
                 if rng.random() < 0.15:
                     await agent.attack()
             if agent.pending and agent.events and not (left and agent.room()):
-                await agent.wake.wait()
+                await agent.listen()
             elif agent.pending:
                 await self.env.wait_cycles(rng.randrange(1, 500))
 
@@ -282,13 +282,13 @@ class Bench:
         async with _All([*self._locks.values(), self._eq]):
             for agent in self.agents:
                 agent.armings = 0
+                agent.open = False                    # nobody serves events meanwhile
             await self.qm.reset()
             self._was_reset = True
             for agent in self.agents:
                 agent.abandon()
                 agent.done.pop("wrong random", 0)     # the reset has cleared the error
                 await agent.start()
-                agent.wake.set()
 
     async def _settle(self) -> None:
         """Nothing is in flight: judge the SMMU, the errors, and all of memory."""

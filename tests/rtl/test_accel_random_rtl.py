@@ -11,6 +11,7 @@ from tests.rtl.simulators import ICARUS, VERILATOR
 
 PRESET = "tiny"
 CASE = CASES["accel"]
+LOST_EVENT = "tests.rtl.accel_random_cases:lost_event"
 LITTLE = {"queues": 3, "rounds": 1, "jobs": 3}   # Icarus takes its time
 
 
@@ -35,6 +36,15 @@ def test_jobs_wait_while_their_pages_are_made(seed, sim):
     value = run(built, CASE, seed=seed, preset="tiny-stall").check().value
     assert value["agree"] == value["transactions"]
     assert value["stalls"] > 10
+
+
+@pytest.mark.parametrize("sim", [VERILATOR])
+def test_an_event_that_is_lost_is_noticed(sim, verilator):
+    """Unless its queue is stopped before anybody could tell: the first seed that complains."""
+    results = (run(verilator, LOST_EVENT, seed=seed, preset=PRESET, params={"rounds": 1})
+               for seed in range(1, 9))
+    complaint = next((result.error for result in results if not result.ok), "none")
+    assert "no event for its completion" in complaint
 
 
 @pytest.mark.parametrize("sim", [ICARUS])
