@@ -17,8 +17,8 @@ class RecordedMemory:
     how many cycles ago it was.
 
     Of what `descriptors` names (physical address to last known value), hardware updates too: just
-    before the next write of software to it, or the next `look`. Late is safe, since nobody can
-    tell: who meets a descriptor before its update can make the same one.
+    before the next write of software, or the next `look`. Late is safe as long as nothing else
+    changes, since nobody can tell: who meets a descriptor before its update can make the same one.
     """
 
     def __init__(self, memory: Memory) -> None:
@@ -39,8 +39,8 @@ class RecordedMemory:
             self.watch(address, known.to_bytes(8, "little"), found.to_bytes(8, "little"), 1)
 
     def write(self, address: int, data: bytes) -> None:
+        self.look()
         if address in self.descriptors:
-            self._updated(address)
             self.descriptors[address] = int.from_bytes(data, "little")
         old = self.read(address, len(data))
         self._memory.write(address, data)
