@@ -46,7 +46,7 @@ def guest_command(impl: Implementation, raw: int, vmid: int, streams: dict[int, 
     """The command that does what a guest's does, and not more: for its own VMID and streams, which
     `streams` translates. ValueError: not one of those that a guest may send."""
     command = decode(raw)
-    if command is None or not impl.legal(raw & 0xFF):
+    if command is None or not impl.legal(command.Opcode):
         raise ValueError(f"command {raw:#x}")
     if isinstance(command, TLBI_NSNH_ALL):
         return TLBI_NH_ALL.make(VMID=vmid)

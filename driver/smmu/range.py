@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spec.commands import TGCode
+from spec.commands import TLBI_NH_VA, TGCode
 from spec.impl import Implementation
 from spec.vmsa import shift
 
-NUM_MAX = 0x1F  # of the NUM field
+NUM_MAX = TLBI_NH_VA.NUM.get(~0)
 TG = {12: TGCode.G4K, 14: TGCode.G16K, 16: TGCode.G64K}
 RESERVED_TTL = (14, 1)  # granule and level that mean "unknown"
 
