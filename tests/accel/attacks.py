@@ -216,16 +216,6 @@ async def event_flood(s: Stage) -> str:
     return f"{events} event until the driver has read it"
 
 
-async def priority(s: Stage) -> str:
-    """The highest priority in every doorbell; the SQC allows none."""
-    before = await s.sent()
-    await s.ring(SQ, 2, c_flag=1, priority=0x7F)
-    await s.quiet()
-    assert await s.sent() - before == 2
-    await s.restart()
-    return "its own turns, no more"
-
-
 async def forged_sqe(s: Stage) -> str:
     """All ones, all zeros, a wrong type, the scenes of others."""
     found = set()
@@ -311,7 +301,6 @@ ATTACKS = [
            ring_overrun),
     Attack("CQ heads that are lies", "own CQEs overwritten", lies_about_the_cq),
     Attack("arming an unread CQ for ever", "1 event until the driver has read it", event_flood),
-    Attack("highest priority in the doorbell", "its own turns, no more", priority),
     Attack("forged SQE fields", "ALGORITHM, BD_TYPE, CIPHER, LENGTH, SCENE", forged_sqe),
     Attack("wild source pointer", "DATA_READ", wild_source),
     Attack("wild target pointer, a read-only page", "DATA_WRITE", wild_target),
