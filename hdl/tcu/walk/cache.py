@@ -108,11 +108,13 @@ def named_range(m: Module, inv) -> Range:
     there (reference 6.3). TTL is not used: entries of every level go."""
     named = Signal(Range)
     granule = bind(m, "granule_shift", choose(inv.tg, TG_SHIFT)[:5])
-    pages = bind(m, "pages", ((inv.num + 1) << inv.scale)[:PA_BITS + 1])
-    past = bind(m, "past", inv.addr[:PA_BITS] + (pages << granule))
+    pages = bind(m, "pages", (inv.num + 1) << inv.scale)
+    most = PA_BITS - LOWEST  # more bits of pages than this reach beyond any address
+    past = bind(m, "past", inv.addr[:PA_BITS] + (pages[:most] << granule))
     m.d.comb += [named.first.eq(inv.addr[:PA_BITS]), named.last.eq(inv.addr[:PA_BITS])]
     with m.If(inv.tg != 0):
-        m.d.comb += named.last.eq(Mux(past[PA_BITS:].any(), ~0, past - 1))
+        m.d.comb += named.last.eq(
+            Mux(past[PA_BITS:].any() | pages[most:].any(), ~0, past - 1))
     return named
 
 

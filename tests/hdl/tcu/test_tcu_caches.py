@@ -109,6 +109,9 @@ KEPT_AND_DROPPED = [
     (InvOp.TLBI_VAA, {"vmid": 3, "addr": BLOCK - GB2, "tg": 1, "num": 2, "scale": 18},
      TABLES + WARM),
     (InvOp.TLBI_VAA, {"vmid": 3, "addr": 0, "tg": 3, "num": 31, "scale": 39}, TABLES + WARM),
+    # ranges that are longer than any address
+    *((InvOp.TLBI_VAA, {"vmid": 3, "addr": BLOCK - GB2, "tg": 1, "num": num, "scale": scale},
+       TABLES + WARM) for num, scale in ((0, 40), (31, 48), (1, 52), (0, 53), (31, 63))),
     (InvOp.TLBI_S2_IPA, {"vmid": 3, "addr": VA}, WARM),
 ]
 

@@ -120,7 +120,8 @@ def test_nothing_dropped_is_ever_found(entries, seed):
                 inv = {"el2": el2, "vmid": rng.choice((1, 17, 2, 3)), "asid": rng.choice((1, 17)),
                        "vmw": rng.choice((0, 0, 1, 4)), "addr": rng.choice(pool)[2],
                        "leaf": rng.randrange(2), "tg": rng.choice((0, 0, 1, 2, 3)),
-                       "num": rng.randrange(4), "scale": rng.choice((0, 1, 3, 20))}
+                       "num": rng.choice((0, 1, 2, 3, 31)),
+                       "scale": rng.choice((0, 1, 3, 20, 48, 53, 63))}
                 op = rng.choice([o for o in InvOp if o.name.startswith("TLBI")])
                 await drop(ctx, tlb, op, **inv)
                 gone = [k for k, word in present.items()
