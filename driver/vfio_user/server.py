@@ -9,6 +9,7 @@ import sys
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from driver.vfio_user.connection import Closed, Connection
@@ -38,7 +39,7 @@ class Machine(ABC):
 
 class Server:
     """Sockets named after their endpoints in `directory`; one client at a time each, others are
-    turned away.
+    turned away, as is whoever comes when no descriptors are left.
 
     Nothing here waits for a client: `run` sleeps only when no client has anything to say and the
     device has nothing to do. A client that goes is cleaned up after before the next message.
@@ -50,6 +51,7 @@ class Server:
         self._sessions: dict[Endpoint, Session] = {}
         self._listening: list[tuple[socket.socket, Path]] = []
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
+        self._spare: int | None = _descriptor()  # to turn clients away with
         self._stopping = False
         self._selector.register(self._wake, selectors.EVENT_READ, None)
         for endpoint in endpoints:
@@ -103,7 +105,10 @@ class Server:
     def _accept(self, listening: socket.socket, endpoint: Endpoint) -> None:
         try:
             sock, _ = listening.accept()
-        except OSError:  # it has gone already, or we have no descriptors left
+        except (BlockingIOError, ConnectionAbortedError):  # it has gone already
+            return
+        except OSError:
+            self._turn_away(listening, endpoint)
             return
         if endpoint in self._sessions:
             sock.close()
@@ -111,6 +116,20 @@ class Server:
         session = Session(Connection(sock, PAYLOAD_MAX, OURS.max_msg_fds), endpoint)
         self._sessions[endpoint] = session
         self._selector.register(sock, selectors.EVENT_READ, session)
+
+    def _turn_away(self, listening: socket.socket, endpoint: Endpoint) -> None:
+        """We cannot have another descriptor. Who waits has to go all the same: as long as somebody
+        does, `select` returns at once."""
+        if self._spare is None:
+            self._selector.unregister(listening)
+            print(f"{endpoint.name} is out of service: no descriptors left", file=sys.stderr)
+            return
+        os.close(self._spare)
+        self._spare = None
+        with suppress(OSError):
+            listening.accept()[0].close()
+        with suppress(OSError):
+            self._spare = _descriptor()
 
     async def _serve(self, session: Session, mask: int) -> None:
         connection = session.connection
@@ -150,3 +169,9 @@ class Server:
             path.unlink(missing_ok=True)
         self._selector.close()
         os.close(self._wake)
+        if self._spare is not None:
+            os.close(self._spare)
+
+
+def _descriptor() -> int:
+    return os.open(os.devnull, os.O_RDONLY)
