@@ -17,6 +17,7 @@ from sim import library
 from sim.build import Build
 from sim.runner import RunResult
 from sim.toolchain import ROOT
+from tb.coverage import PLAN  # a case fails if it samples what the plan says cannot be
 
 STATE = ROOT / "build" / "regress"
 _JUDGES = ("driver", "hdl", "pymodel", "sim", "spec", "tb")  # cases import from all of them
@@ -25,7 +26,7 @@ _JUDGES = ("driver", "hdl", "pymodel", "sim", "spec", "tb")  # cases import from
 @cache
 def _sources() -> str:
     files = sorted(path for folder in _JUDGES for path in (ROOT / folder).rglob("*.py"))
-    return build_cache.key_of(*(part for path in files for part in (
+    return build_cache.key_of(PLAN.read_bytes(), *(part for path in files for part in (
         str(path.relative_to(ROOT)), path.read_bytes())))
 
 

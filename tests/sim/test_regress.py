@@ -45,6 +45,17 @@ def test_finished_seeds_are_kept_and_belong_to_their_build(tmp_path, monkeypatch
     assert State(Built(Path("a")), "tiny", folder=tmp_path).get("translation", 1) is None
 
 
+def test_results_belong_to_the_coverage_plan(tmp_path, monkeypatch):
+    """A bin that the plan excludes makes the cases fail that hit it."""
+    sources = regress_state._sources.__wrapped__
+    before = sources()
+    assert sources() == before
+    plan = tmp_path / "coverage.toml"
+    plan.write_bytes(regress_state.PLAN.read_bytes() + b"\n")
+    monkeypatch.setattr(regress_state, "PLAN", plan)
+    assert sources() != before
+
+
 def test_a_result_that_was_cut_off_does_not_count(tmp_path):
     state = State(Built(Path("a")), "tiny", folder=tmp_path)
     state.put("translation", 1, result())
