@@ -1,15 +1,12 @@
 """What the accelerator must do, as cases that run on the RTL and on the golden model.
 
-A case gets a `Bench` and drives it as software would; it is done when it returns.
+A case gets a `tests.accel.bench.Bench` and drives it as software would; it is done when it returns.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
 
-from pymodel.memory import SparseMemory
 from spec.qm import (
     ABNORMAL_INT_MASK,
     ABNORMAL_INT_SOURCE,
@@ -35,52 +32,8 @@ from spec.qm import (
     VftType,
 )
 from spec.sec import SEC_MEM_INIT_DONE, SEC_MEM_START_INIT, DoneFlag, ErrorType
-from tests.accel.qm_driver import BUFFER, DATA, EQ, Bus, QmDriver, copy_bd
-
-
-class Seen(Protocol):
-    """One access of the accelerator to memory; `ssid` None means SSV = 0."""
-
-    @property
-    def addr(self) -> int: ...
-    @property
-    def sid(self) -> int: ...
-    @property
-    def ssid(self) -> int | None: ...
-
-
-class Bench(Protocol):
-    """The accelerator alone with a memory in which addresses are physical.
-
-    Members
-    -------
-    queues, sid
-        Its configuration.
-    irqs
-        Interrupts so far, by name.
-    log
-        Accesses so far.
-    """
-
-    queues: int
-    sid: int
-    memory: SparseMemory
-    bus: Bus
-    driver: QmDriver
-    irqs: dict[str, int]
-
-    @property
-    def log(self) -> Sequence[Seen]: ...
-
-    def hold(self, ssid: int | None, page: int) -> None:
-        """Let accesses of `ssid` to the 4 KB page wait."""
-
-    def release(self) -> None:
-        """Let everything go on."""
-
-
-Case = Callable[[Bench], Coroutine[Any, Any, None]]
-SQ, CQ = DoorbellCommand.SQ, DoorbellCommand.CQ
+from tests.accel.bench import CQ, SQ, Bench, Case
+from tests.accel.qm_driver import BUFFER, DATA, EQ, copy_bd
 
 
 async def probe_and_registers(b: Bench) -> None:

@@ -9,7 +9,7 @@ import random
 
 from spec.qm import SGE, SGL
 from spec.sec import AddressType, Cipher, ErrorType, KeyLength, Mode, Operation
-from tests.accel.cases import Bench, Case
+from tests.accel.bench import Bench, Case
 from tests.accel.jobs import AES, DATA_MOVER, Job, Kind, Maker
 from tests.accel.qm_driver import DATA, copy_bd
 

@@ -25,7 +25,7 @@ from spec.qm import (
     VftType,
 )
 from spec.sec import ErrorType
-from tests.accel.cases import CQ, SQ, Bench, Case
+from tests.accel.bench import CQ, SQ, Bench, Case
 from tests.accel.qm_driver import AEQ, BUFFER, DATA, EQ, copy_bd
 
 MESSAGE = 0x9000

@@ -45,7 +45,7 @@ class EnvMemory:
 
 
 class EnvBench:
-    """`tests.accel.cases.Bench`, as far as the cases here need it."""
+    """`tests.accel.bench.Bench`, as far as the cases here need it."""
 
     def __init__(self, env: Env, depth: int):
         self.memory, self.bus = EnvMemory(env), EnvBus(env)

@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from hdl.accel.accelerator import Accelerator
 from hdl.config import Config
 from pymodel.memory import SparseMemory
-from tests.accel.cases import Case
+from tests.accel.bench import Case
 from tests.accel.qm_driver import QmDriver
 from tests.hdl.accel.axi_memory import AxiMemory
 
@@ -51,7 +51,7 @@ class RtlBus:
 
 
 class Bench:
-    """`tests.accel.cases.Bench` on the RTL of preset tiny with other numbers."""
+    """`tests.accel.bench.Bench` on the RTL of preset tiny with other numbers."""
 
     def __init__(self, *, depth: int = 8, lanes: int = 2, queues: int = 8, **timing: Any):
         config = Config.preset("tiny").with_(

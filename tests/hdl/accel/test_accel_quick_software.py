@@ -1,6 +1,6 @@
 """Software that sees a completion before the device has the answer to its write."""
 
-from tests.accel.cases import Bench as AnyBench
+from tests.accel.bench import Bench as AnyBench
 from tests.accel.qm_driver import DATA, copy_bd
 from tests.hdl.accel.bench import Bench
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.accel.cases import Bench as AnyBench
+from tests.accel.bench import Bench as AnyBench
 from tests.accel.qm_driver import DATA, copy_bd
 from tests.hdl.accel.bench import Bench as RtlBench
 from tests.pymodel.accel.bench import Bench as ModelBench

@@ -2,7 +2,7 @@
 
 from spec.qm import MASTER_GLOBAL_CTRL, Mailbox
 from spec.sec import BAR2
-from tests.accel.cases import Bench as AnyBench
+from tests.accel.bench import Bench as AnyBench
 from tests.hdl.accel.bench import Bench as RtlBench
 from tests.pymodel.accel.bench import Bench as ModelBench
 

@@ -5,7 +5,7 @@ import random
 from pymodel.memory import PAGE
 from spec.qm import SGE, SGL
 from spec.sec import AddressType
-from tests.accel.cases import Bench as AnyBench
+from tests.accel.bench import Bench as AnyBench
 from tests.accel.jobs import AES, Maker
 from tests.accel.qm_driver import DATA, copy_bd
 from tests.hdl.accel.bench import Bench

@@ -7,7 +7,7 @@ import pytest
 
 from hdl.accel.qm.places import STALL_CYCLES
 from spec.qm import CQE_BYTES, MASTER_GLOBAL_CTRL, SQE_BYTES, MailboxCommand
-from tests.accel.cases import SQ
+from tests.accel.bench import SQ
 from tests.accel.qm_driver import DATA, copy_bd
 from tests.hdl.accel.bench import Bench
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 from amaranth import Cat
@@ -13,110 +12,10 @@ from amaranth.lib import data
 from amaranth.sim import Simulator
 
 from hdl.axi import Burst
-from hdl.streams import InvOp, Outcome, TranslationRequest, TranslationResponse
+from hdl.streams import InvOp
 from hdl.tbu.tbu import Tbu
-
-OKAY, SLVERR = 0, 2
-PAGE = 4096
-ALL = 0b111111  # every permission
-
-
-@dataclass
-class Access:
-    """One client transaction and what became of it."""
-
-    addr: int
-    write: bool = False
-    id: int = 0
-    len: int = 0
-    size: int = 4
-    burst: Burst = Burst.INCR
-    sid: int = 1
-    ssv: int = 0
-    ssid: int = 0
-    pnu: int = 0
-    ind: int = 0
-    start: int = -1           # cycle of the first AxVALID
-    end: int = -1             # cycle of the last response
-    memory: MemoryAccess | None = None
-    resp: list[int] = field(default_factory=list)
-    data: list[int] = field(default_factory=list)
-
-
-@dataclass
-class MemoryAccess:
-    """One transaction at the memory port."""
-
-    id: int
-    addr: int
-    len: int
-    size: int
-    burst: int
-    cache: int
-    prot: int
-    cycle: int
-    due: int = 0
-    beat: int = 0
-    data: list[int] = field(default_factory=list)
-
-
-@dataclass
-class Answer:
-    """What the TCU says about a page."""
-
-    pa: int = 0
-    size: int = 12
-    outcome: Outcome = Outcome.TRANSLATED
-    cacheable: int = 1
-    perms: int = ALL
-    mair: int = 0xFF
-    privcfg: int = 0
-    instcfg: int = 0
-    delay: int = -1           # cycles; -1: random
-    bypass: int = 0
-
-
-def content(addr: int) -> int:
-    """What memory holds at a beat address."""
-    return (addr * 0x9E3779B97F4A7C15 + 0x1234) & ((1 << 128) - 1)
-
-
-class Channel:
-    """One AXI channel or stream seen from Python: the signals, and the pending drive."""
-
-    def __init__(self, valid, ready, members):
-        self.valid, self.ready = valid, ready
-        self.names = [n for n, _ in members]
-        self.signals = [s.as_value() if hasattr(s, "as_value") else s for _, s in members]
-        self.widths = [len(s) for s in self.signals]
-        self.payload = Cat(self.signals)
-
-    def unpack(self, value: int) -> SimpleNamespace:
-        out = {}
-        for name, width in zip(self.names, self.widths, strict=True):
-            out[name] = value & ((1 << width) - 1)
-            value >>= width
-        return SimpleNamespace(**out)
-
-    def pack(self, item) -> int:
-        value, shift = 0, 0
-        for name, width in zip(self.names, self.widths, strict=True):
-            value |= (int(getattr(item, name, 0)) & ((1 << width) - 1)) << shift
-            shift += width
-        return value
-
-
-def axi_channel(port, prefix: str) -> Channel:
-    names = [n.removeprefix(prefix) for n in port.signature.members
-             if n.startswith(prefix) and n not in (prefix + "valid", prefix + "ready")]
-    return Channel(getattr(port, prefix + "valid"), getattr(port, prefix + "ready"),
-                   [(n, getattr(port, prefix + n)) for n in names])
-
-
-def stream_channel(port) -> Channel:
-    payload = port.payload
-    names = [n for n, _ in data.Layout.cast(payload.shape())]
-    return Channel(port.valid, port.ready, [(n, getattr(payload, n)) for n in names])
+from tests.hdl.tbu.accesses import OKAY, Access, Answer, MemoryAccess, content
+from tests.hdl.tbu.channels import Channel, axi_channel, stream_channel
 
 
 class Bench:
@@ -417,7 +316,3 @@ class Bench:
 
     def _on_invalidation(self, item):
         pass
-
-
-__all__ = ["ALL", "OKAY", "PAGE", "SLVERR", "Access", "Answer", "Bench", "TranslationRequest",
-           "TranslationResponse", "content"]

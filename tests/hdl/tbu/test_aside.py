@@ -5,7 +5,8 @@ import random
 import pytest
 
 from hdl.streams import InvOp, Outcome
-from tests.hdl.tbu.bench import OKAY, SLVERR, Access, Answer, Bench
+from tests.hdl.tbu.accesses import OKAY, SLVERR, Access, Answer
+from tests.hdl.tbu.bench import Bench
 from tests.hdl.tbu.test_timing import later
 from tests.hdl.tbu.world import World, check, queue, random_access
 

@@ -3,7 +3,8 @@
 import pytest
 
 from hdl.streams import Outcome
-from tests.hdl.tbu.bench import SLVERR, Access, Answer, Bench
+from tests.hdl.tbu.accesses import SLVERR, Access, Answer
+from tests.hdl.tbu.bench import Bench
 from tests.hdl.tbu.world import queue
 
 BITS = {"pr": 1, "pw": 2, "px": 4, "ur": 8, "uw": 16, "ux": 32}

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from hdl.streams import InvOp
-from tests.hdl.tbu.bench import Access, Answer, Bench
+from tests.hdl.tbu.accesses import Access, Answer
+from tests.hdl.tbu.bench import Bench
 from tests.hdl.tbu.world import World, queue, random_access
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.hdl.tbu.bench import Access, Answer, Bench
+from tests.hdl.tbu.accesses import Access, Answer
+from tests.hdl.tbu.bench import Bench
 from tests.hdl.tbu.world import queue
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from hdl.axi import Burst
 from hdl.streams import Outcome
-from tests.hdl.tbu.bench import OKAY, SLVERR, Access, Answer, Bench
+from tests.hdl.tbu.accesses import OKAY, SLVERR, Access, Answer
+from tests.hdl.tbu.bench import Bench
 from tests.hdl.tbu.world import World, check, crosses, queue, random_access
 
 

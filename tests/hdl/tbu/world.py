@@ -7,7 +7,8 @@ from collections import defaultdict, deque
 
 from hdl.axi import Burst
 from hdl.streams import Outcome
-from tests.hdl.tbu.bench import ALL, OKAY, SLVERR, Access, Answer, Bench, content
+from tests.hdl.tbu.accesses import ALL, OKAY, SLVERR, Access, Answer, content
+from tests.hdl.tbu.bench import Bench
 
 SIZES = (12, 12, 12, 14, 16, 21, 25, 30, 39, 52)
 PW, UW = 1 << 1, 1 << 4

@@ -9,7 +9,7 @@ from pymodel.memory import PAGE, SparseMemory
 from pymodel.observer import Completion, Observer
 from pymodel.smmu import Smmu
 from pymodel.transaction import Ending, Result, Transaction
-from tests.accel.cases import Case
+from tests.accel.bench import Case
 from tests.accel.qm_driver import QmDriver
 
 
@@ -56,7 +56,7 @@ class ModelBus:
 
 
 class Bench:
-    """`tests.accel.cases.Bench` on the model."""
+    """`tests.accel.bench.Bench` on the model."""
 
     def __init__(self, *, depth: int = 8):
         self.queues, self.sid = 8, 0x18

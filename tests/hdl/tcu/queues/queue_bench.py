@@ -13,7 +13,7 @@ from hdl.regs.file import RegisterFile
 from hdl.streams import Invalidation
 from hdl.tcu.queues.engine import QueueEngine
 from spec import registers as r
-from spec.commands import COMMAND_BYTES, Command
+from spec.commands import COMMAND_BYTES, TLBI_NH_ASID, Command
 from spec.events import EVENT_BYTES, Event
 
 CMDQ, EVTQ = 0x10_0000, 0x20_0000
@@ -180,3 +180,12 @@ class QueueBench:
         """The event queue entry of an index, as an integer."""
         address = EVTQ + EVENT_BYTES * (index % (1 << self.log2evtq))
         return int.from_bytes(self.memory.peek(address, EVENT_BYTES), "little")
+
+
+def numbered(n: int) -> Command:
+    """A command that can be told from others in the log."""
+    return TLBI_NH_ASID.make(ASID=n, VMID=1)
+
+
+def asids(bench: QueueBench) -> list[int]:
+    return [fields.get("asid", 0) for _, _, fields in bench.kinds("inv")]
