@@ -86,11 +86,13 @@ async def event_queue_overflow_is_a_global_error(rig: Rig) -> None:
 
 
 async def unbounded_update_of_control_registers(rig: Rig) -> None:
-    """A driver that polls CR0ACK for the whole of what it wrote: bits that do not exist never show
-    there."""
+    """A driver that polls CR0ACK for the whole of what it wrote: it reads that soon, and bits that
+    do not exist never show there."""
     await rig.start()
     await rig.write(r.CR0, 0xFFFF_FFFF)
     for _ in range(TRIES):
         if (await rig.read(r.CR0ACK)).value == (await rig.read(r.CR0)).value:
             break
+    else:
+        raise AssertionError("CR0ACK does not become CR0")
     assert not (await rig.read(r.CR0ACK)).value & ~rig.impl.mask(r.CR0)
