@@ -72,7 +72,7 @@ class CommandQueue(wiring.Component):
 
         m.d.sync += self.signal_valid.eq(0)
         waiting = Signal()       # no command is being executed
-        m.d.comb += regs.busy.eq(~waiting | fetch.busy)
+        m.d.comb += [regs.busy.eq(~waiting | fetch.busy), fetch.executing.eq(~waiting)]
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += waiting.eq(1)

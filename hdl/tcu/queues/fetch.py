@@ -26,8 +26,9 @@ class CommandFetch(wiring.Component):
 
     Reads are of 1, 2 or 4 commands, aligned, several outstanding, answered in any order. What was
     read is used at most once: when `run` falls, everything is dropped, and when it rises again
-    (and the last read has been answered) reading starts over at CONS. While PROD and CONS are
-    further apart than the queue is long, nothing is read (reference 7.1, 7.2).
+    (and the last read has been answered, the last command consumed) reading starts over at CONS.
+    While PROD and CONS are further apart than the queue is long, nothing is read (reference 7.1,
+    7.2).
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ class CommandFetch(wiring.Component):
     -------
     run, base, log2size, prod, cons
         As in CommandQueueControl.
+    executing
+        The last command handed on is not consumed yet.
     retry
         Pulse: drop everything, read again from CONS one command at a time until the queue has
         been empty, so that an abort is the fault of one command.
@@ -53,7 +56,7 @@ class CommandFetch(wiring.Component):
         self.log2depth = log2depth
         super().__init__({
             "run": In(1), "base": In(52), "log2size": In(5), "prod": In(20), "cons": In(20),
-            "retry": In(1), "read": Out(MemRead()),
+            "executing": In(1), "retry": In(1), "read": Out(MemRead()),
             "commands": Out(stream.Signature(FetchedCommand)), "busy": Out(1),
         })
         depth, slot = 1 << log2depth, unsigned(log2depth)
@@ -159,7 +162,7 @@ class CommandFetch(wiring.Component):
         with m.If(~self.run | self.retry):
             m.d.sync += [self._active.eq(0), self._valid.eq(0), self._used.eq(0),
                          self._single.eq(self.run & self.retry)]
-        with m.Elif(~self._active & ~self._outstanding.any()):
+        with m.Elif(~self._active & ~self._outstanding.any() & ~self.executing):
             m.d.sync += [self._active.eq(1), self._ahead.eq(self.cons),
                          self._head.eq(0), self._tail.eq(0)]
         with m.Elif(self._active & ~self._waiting.any() & ~self._used.any()):

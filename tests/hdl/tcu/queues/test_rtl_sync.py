@@ -122,3 +122,24 @@ async def script_without_sev(bench):
     await bench.start()
     await bench.issue(c.SYNC.make(CS=2), *(numbered(n) for n in range(7)))
     await bench.idle(5)
+
+
+def test_a_pause_while_a_sync_waits_repeats_nothing():
+    """Software acknowledges an error that there is not, which stops the queue until it takes that
+    back: the CMD_SYNC in progress is not read again."""
+    async def script(bench):
+        await bench.start()
+        bench.acknowledge = False
+        await bench.send(numbered(0), c.SYNC.make(CS=1), numbered(1), numbered(2))
+        await bench.idle(40)
+        for value in (1, 0):
+            await bench.bus.store(r.GERRORN, CMDQ_ERR=value)
+            await bench.idle()
+        bench.acknowledge = True
+        await bench.drained()
+        await bench.idle()
+        await bench.issue(numbered(3))
+
+    bench = QueueBench().run(script)
+    assert asids(bench) == [0, 1, 2, 3]
+    assert bench.kinds("irq") == [("irq", "cmdq_sync")]
