@@ -50,6 +50,17 @@ def run(bd, data, key=b"", iv=b"", step=1 << 20):
     return (out if engine.WRITES else b""), engine.result()
 
 
+def check_jobs(seed, jobs):
+    """Run the jobs that `jobs` makes of a Maker, one after the other."""
+    async def case(b):
+        await b.driver.bring_up()
+        await b.driver.start(0, pasid=1)
+        for job in jobs(Maker(b.memory, random.Random(seed), 0x80000)):
+            await b.driver.submit(0, job.bd)
+            job.check(b.memory, await b.driver.complete(0))
+    Bench().run(case)
+
+
 @pytest.mark.parametrize(("key", "cipher"), [
     ("000102030405060708090a0b0c0d0e0f", "69c4e0d86a7b0430d8cdb78070b4c55a"),
     ("000102030405060708090a0b0c0d0e0f1011121314151617", "dda97ca4864cdfe06eaf70a0ec0d7191"),
@@ -98,25 +109,13 @@ def test_engines_agree_with_other_software_however_they_are_fed(kind, blocks, se
        offset=st.sampled_from((0, 1, 16, 5000)))
 def test_jobs_wherever_their_bytes_lie(kind, blocks, seed, source, target, in_place, offset):
     """Any split into lists, any alignment: the same result, and not a byte beside it."""
-    async def case(b):
-        await b.driver.bring_up()
-        await b.driver.start(0, pasid=1)
-        maker = Maker(b.memory, random.Random(seed), 0x80000)
-        job = maker.make(kind, blocks * kind.block, source_parts=source, target_parts=target,
-                        in_place=in_place, offset=offset)
-        await b.driver.submit(0, job.bd)
-        job.check(b.memory, await b.driver.complete(0))
-    Bench().run(case)
+    check_jobs(seed, lambda maker: [
+        maker.make(kind, blocks * kind.block, source_parts=source, target_parts=target,
+                   in_place=in_place, offset=offset)])
 
 
 @pytest.mark.parametrize("name", ["copy", "crc32c", "encrypt_ctr_128"])
 def test_every_length_up_to_4k(name):
-    async def case(b):
-        await b.driver.bring_up()
-        await b.driver.start(0, pasid=1)
-        maker = Maker(b.memory, random.Random(5), 0x80000)
-        for size in [*range(1, 70), *range(250, 260), *range(4085, 4097)]:
-            job = maker.make(BY_NAME[name], size)
-            await b.driver.submit(0, job.bd)
-            job.check(b.memory, await b.driver.complete(0))
-    Bench().run(case)
+    check_jobs(5, lambda maker: (
+        maker.make(BY_NAME[name], size)
+        for size in [*range(1, 70), *range(250, 260), *range(4085, 4097)]))
