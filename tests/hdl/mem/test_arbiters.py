@@ -49,6 +49,13 @@ def run(dut, step, cycles: int = 6000) -> None:
     assert finished, "not done"
 
 
+def offer(ctx, port, queue, members):
+    """Ask for the first of the queue, if there is any."""
+    ctx.set(port.req.valid, bool(queue))
+    if queue:
+        ctx.set(port.req.payload, {name: getattr(queue[0], name) for name in members})
+
+
 @pytest.mark.parametrize(("seed", "busy", "ports", "outstanding"),
                          [(1, 0.0, 2, 16), (2, 0.4, 3, 4), (3, 0.2, 1, 1)])
 def test_reads(seed, busy, ports, outstanding):
@@ -64,11 +71,7 @@ def test_reads(seed, busy, ports, outstanding):
 
     async def step(ctx):
         for p, port in enumerate(dut.port):
-            item = waiting[p][0] if waiting[p] else None
-            ctx.set(port.req.valid, item is not None)
-            if item:
-                ctx.set(port.req.payload, {n: getattr(item, n)
-                                           for n in ("addr", "size", "id", "lock")})
+            offer(ctx, port, waiting[p], ("addr", "size", "id", "lock"))
             ctx.set(port.resp.ready, r.random() >= busy)
         ctx.set(axi.arready, r.random() >= busy)
         if state.answer is None and memory and r.random() >= busy:
@@ -163,11 +166,7 @@ def test_writes(seed, busy, ports):
 
     async def step(ctx):
         for p, port in enumerate(dut.port):
-            item = waiting[p][0] if waiting[p] else None
-            ctx.set(port.req.valid, item is not None)
-            if item:
-                ctx.set(port.req.payload, {n: getattr(item, n)
-                                           for n in ("addr", "size", "data", "id", "lock")})
+            offer(ctx, port, waiting[p], ("addr", "size", "data", "id", "lock"))
             ctx.set(port.resp.ready, r.random() >= busy)
         for ready in (axi.awready, axi.wready):
             ctx.set(ready, r.random() >= busy)

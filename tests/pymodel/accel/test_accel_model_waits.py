@@ -68,16 +68,21 @@ def test_write_back_is_done_when_its_last_write_is():
     run(case)
 
 
+async def entry_waits(b):
+    """Queue 0's first job is done; the entry that tells so waits on its way to the EQ."""
+    await b.driver.bring_up()
+    await b.driver.start(0)
+    b.hold(None, EQ >> 12)
+    await b.driver.submit(0, copy_bd(DATA, DATA + 64, 8))
+
+
 @pytest.mark.parametrize("lost", [False, True])
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_an_eq_loaded_while_an_entry_is_written_begins_empty(lost, forgotten):
     """The entry belongs to the ring before: the new one counts only its own."""
     async def case(b):
         d = b.driver
-        await d.bring_up()
-        await d.start(0)
-        b.hold(None, EQ >> 12)
-        await d.submit(0, copy_bd(DATA, DATA + 64, 8))
+        await entry_waits(b)
         if forgotten:
             await d.set(MEM_START_INIT, 1)
         else:
@@ -102,10 +107,7 @@ def test_a_lost_entry_that_a_doorbell_has_passed():
     """A head beyond the tail names entries that nobody has seen."""
     async def case(b):
         d = b.driver
-        await d.bring_up()
-        await d.start(0)
-        b.hold(None, EQ >> 12)
-        await d.submit(0, copy_bd(DATA, DATA + 64, 8))
+        await entry_waits(b)
         await d.ring_events(DoorbellCommand.EQ, 3)
         b.memory.poisoned = {EQ >> 12}
         b.release()
