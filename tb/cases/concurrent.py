@@ -7,32 +7,24 @@ access what changes. Each transaction is judged by the checker on what it may ha
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from dataclasses import replace
-from random import Random
 from typing import Any
 
-import cocotb
 from cocotb.task import Task
 
-from pymodel.checker import Checker, Observation
+from pymodel.checker import Observation
 from pymodel.reader import MemoryReader, PreviewReader
 from pymodel.state import SmmuState
 from pymodel.transaction import Ending, Transaction
 from pymodel.translate import translate
-from spec.events import EVENTS
-from tb.cases.random_translation import poison, queue_sizes, request, untouched, weather
 from tb.client import Request
-from tb.coverage import Counts
 from tb.coverage_samples import Sampler
 from tb.env import Env
-from tb.machine import Machine, register_state
 from tb.random_changes import Changes
-from tb.random_spaces import Layout
+from tb.random_traffic import queue_sizes, spaced, untouched
 from tb.random_world import World
-from tb.recorded import RecordedMemory, Recorder
-from tb.witness import observe
+from tb.recorded import Recorder
+from tb.rounds import Rounds
 
 ROUNDS = 5
 REQUESTS = 100  # per client and round
@@ -51,62 +43,40 @@ async def concurrent(env: Env) -> dict[str, Any]:
 
     Returns counts, a digest of all outcomes, the same on every simulator, and the coverage.
     """
-    rng = env.rng
-    layout = Layout()
-    env.open_memory(layout.base, layout.end - layout.base)
-    machine = await Machine.probe(env)
+    rounds = await Rounds.probe(env)
+    machine = rounds.machine
     queue_sizes(env, machine)
-    memory = RecordedMemory(env.mem.plain())
-    world = World(Random(rng.getrandbits(32)), machine.impl, memory, layout)
-    world.build()
-    poison(env, world)
-    weather(env)
-    await machine.start(world.registers(), world.pages)
-    state = await register_state(env)
-    checker = Checker(machine.impl, env.mem, state)
-    recorder = Recorder(env, machine, checker, memory, env.params.get("skip"), world.e2h)
-    memory.descriptors = world.descriptors()
-    counts = Counts(machine.impl)
-    sampler = Sampler(counts, machine.impl, world.e2h)
-    seen: list[Observation] = []
-    events: Counter[str] = Counter()
+    world = rounds.build()
+    await rounds.start()
+    sampler = Sampler(rounds.counts, machine.impl, world.e2h)
     changes, made = Changes(world, complete=False), 0
+
+    async def change(running: list[Task]) -> None:
+        nonlocal made
+        made += await _change(env, changes, rounds.recorder, sampler, running)
+
     for _ in range(ROUNDS):
-        batches = [_batch(env, world, state) for _ in env.clients]
-        running = [cocotb.start_soon(client.run(batch))
-                   for client, batch in zip(env.clients, batches, strict=True)]
-        made += await _change(env, changes, recorder, sampler, running)
-        responses = [await task for task in running]
-        await recorder.post([])
-        await recorder.settle()
-        memory.look()
-        observations = []
-        for batch, answers, trace, port in zip(batches, responses, env.traces[1:], env.mems[2:],
-                                               strict=True):
-            observations += observe(batch, answers, trace.take(), port.log())
-            port.clear_log()
+        batches = [_batch(env, world, rounds.state) for _ in env.clients]
+        observations = rounds.observe(batches, await rounds.run(batches, change))
         overflows = machine.overflows
         records = await machine.events()
-        checker.judge(observations, records, lossy=machine.overflows != overflows).verify()
-        checker.prune(env.cycles)
-        seen += observations
-        events.update(EVENTS[record[0]].__name__ for record in records)
-        _sample(env, world, state, sampler, observations)
+        rounds.judge(observations, records, machine.overflows != overflows)
+        _sample(env, world, rounds.state, sampler, observations)
     await machine.signalled()
-    untouched(env, world)
+    untouched(world)
     sampler.queues(machine)
+    seen = rounds.seen
     outcomes = Counter(observation.ending.value for observation in seen)
     return {"transactions": len(seen), "agree": len(seen), "outcomes": dict(outcomes),
-            "events": dict(events), "changes": made, "coverage": counts.json(),
-            "activity": await env.activity.read(), "digest": _digest(seen, events)}
+            "events": dict(rounds.events), "changes": made, "coverage": rounds.counts.json(),
+            "activity": await env.activity.read(), "digest": rounds.digest()}
 
 
 def _batch(env: Env, world: World, state: SmmuState) -> list[Request]:
     """Accesses to few places, so that caches have what changes."""
     places = [_place(env, world, state) for _ in range(env.rng.choice(PLACES))]
     world.focus(places)
-    return [replace(request(env.rng.choice(places), env.rng), gap=env.rng.choice((0, 0, 9, 60)))
-            for _ in range(REQUESTS)]
+    return [spaced(env.rng.choice(places), env.rng) for _ in range(REQUESTS)]
 
 
 def _place(env: Env, world: World, state: SmmuState) -> Transaction:
@@ -153,9 +123,3 @@ def _sample(env: Env, world: World, state: SmmuState, sampler: Sampler,
         result = translate(world.impl, state, reader, observation.txn, explain=True)
         if result.ending is observation.ending:
             sampler.transaction(observation.txn, result)
-
-
-def _digest(seen: list[Observation], events: Counter[str]) -> str:
-    """Of everything that must not depend on the simulator."""
-    text = repr((sorted(events.items()), [(o.txn, o.ending, o.pa) for o in seen]))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -14,16 +14,14 @@ from typing import Any
 import cocotb
 
 from pymodel.memory import PAGE
-from pymodel.transaction import Transaction
 from spec.commands import Command
-from spec.stream_table import STE_BYTES
-from tb.client import Request
 from tb.coverage import Counts
 from tb.coverage_samples import Sampler
 from tb.env import Env
 from tb.machine import Machine, register_state
 from tb.random_changes import Changes
 from tb.random_spaces import Layout
+from tb.random_traffic import poison, queue_sizes, request, untouched, weather
 from tb.random_world import World
 from tb.scoreboard import Scoreboard
 
@@ -67,7 +65,7 @@ async def random_translation(env: Env) -> dict[str, Any]:
     board.verify()
     await machine.signalled()
     assert board.transactions == ROUNDS * REQUESTS * len(env.clients)
-    untouched(env, world)
+    untouched(world)
     sampler.queues(machine)
     return {"transactions": board.transactions, "agree": board.agree,
             "outcomes": dict(board.outcomes), "events": dict(board.event_types),
@@ -79,49 +77,13 @@ async def _change(machine: Machine, changes: Changes, sampler: Sampler, skip: st
     for _ in range(CHANGES):
         for batch in [*changes.change(), changes.noise()]:
             sampler.commands(batch)
-            await machine.issue(without(batch, skip))
+            await machine.issue(_without(batch, skip))
 
 
 def _readable(env: Env, descriptors: dict[int, int]) -> dict[int, int]:
     """Those that memory does not answer with errors."""
     return {address: value for address, value in descriptors.items()
             if address // PAGE not in env.mem.poisoned}
-
-
-def queue_sizes(env: Env, machine: Machine) -> None:
-    """Small queues now and then, which wrap; an Event queue that overflows seldom."""
-    rng = env.rng
-    machine.log2_cmdq = rng.randrange(machine.log2_cmdq + 1)
-    if rng.random() < 0.2:
-        machine.log2_evtq = rng.randrange(machine.log2_evtq + 1)
-
-
-def poison(env: Env, world: World) -> None:
-    """Now and then a page of the structures answers with errors, to the model as to the RTL."""
-    if env.rng.random() < 0.4:
-        pages = [half.root & -PAGE for stream in world.streams for context in stream.contexts
-                 for half in context.halves]
-        pages += [stream.ste.S1ContextPtr & -PAGE for stream in world.streams]
-        pages += [vm.table.root & -PAGE for vm in world.vms]
-        pages += [context.address & -PAGE for stream in world.streams
-                  for context in stream.contexts]
-        inside = [page for page in pages if world.layout.base <= page < world.layout.data]
-        if inside:
-            env.poison(env.rng.choice(inside))
-
-
-def weather(env: Env) -> None:
-    """Memory timing of this run."""
-    rng = env.rng
-    for port in env.mems:
-        port.set(read_latency=rng.randrange(1, 20), write_latency=rng.randrange(1, 20),
-                 read_jitter=rng.choice((0, 5, 30, 120)), write_jitter=rng.choice((0, 5)),
-                 read_rate=rng.choice((1.0, 1.0, 0.5)), ar_stall=rng.choice((0.0, 0.3)),
-                 aw_stall=rng.choice((0.0, 0.3)), w_stall=rng.choice((0.0, 0.3)),
-                 reorder=rng.choice((0.0, 0.5, 1.0)), early=rng.choice((0.0, 0.5, 1.0)), log=True)
-    for client in env.clients:
-        client.knobs.outstanding = rng.choice((1, 4, 16, 64))
-        client.knobs.r_stall = client.knobs.b_stall = rng.choice((0, 20_000))
 
 
 async def _traffic(env: Env, world: World) -> None:
@@ -133,25 +95,8 @@ async def _traffic(env: Env, world: World) -> None:
         await task
 
 
-def request(txn: Transaction, rng: Random) -> Request:
-    """The AXI request of a transaction, sometimes a burst that stays in its page."""
-    size = txn.size.bit_length() - 1
-    room = (PAGE - txn.addr % PAGE) >> size
-    beats = rng.randrange(1, min(room, 16) + 1) if rng.random() < 0.3 else 1
-    return Request(addr=txn.addr, sid=txn.sid, ssid=txn.ssid, pnu=txn.pnu, ind=txn.ind,
-                   size=size, beats=beats, id=rng.randrange(8), gap=rng.choice((0, 0, 0, 9)),
-                   data=rng.randbytes(txn.size * beats) if txn.write else None)
-
-
-def without(commands: list[Command], skip: str | None) -> list[Command]:
+def _without(commands: list[Command], skip: str | None) -> list[Command]:
     return [c for c in commands if not skip or not type(c).__name__.startswith(skip)]
-
-
-def untouched(env: Env, world: World) -> None:
-    """No client wrote into the structures: the stream table entries are as they were written."""
-    for stream in world.streams:
-        found = world.memory.read(stream.address, STE_BYTES)
-        assert found == stream.ste.to_bytes(), f"the STE of StreamID {stream.sid:#x} was changed"
 
 
 def _digest(board: Scoreboard) -> str:

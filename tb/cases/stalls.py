@@ -8,15 +8,11 @@ any more. Every attempt of a transaction is judged; so is that it ends as softwa
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from dataclasses import replace
-from random import Random
 from typing import Any
 
-import cocotb
+from cocotb.task import Task
 
-from pymodel.checker import Checker, Observation
 from spec.commands import (
     CFGI_CD,
     CFGI_STE_RANGE,
@@ -25,19 +21,15 @@ from spec.commands import (
     TLBI_NSNH_ALL,
     Command,
 )
-from spec.events import EVENTS
 from spec.registers import GBPA
 from spec.stream_table import SteConfig
-from tb.cases.random_translation import poison, request, untouched, weather
 from tb.client import Request
-from tb.coverage import Counts
 from tb.env import Env
-from tb.machine import Machine, register_state
-from tb.random_spaces import Layout
+from tb.random_traffic import spaced, untouched
 from tb.random_world import World
-from tb.recorded import RecordedMemory, Recorder
+from tb.recorded import Recorder
+from tb.rounds import Rounds
 from tb.stalls import StallSoftware, distinct
-from tb.witness import observe
 
 ROUNDS = 3
 REQUESTS = 40  # per client and round
@@ -50,55 +42,34 @@ async def stalls(env: Env) -> dict[str, Any]:
 
     Returns counts and a digest of all outcomes, the same on every simulator.
     """
-    rng = env.rng
-    layout = Layout()
-    env.open_memory(layout.base, layout.end - layout.base)
-    machine = await Machine.probe(env)
-    machine.log2_evtq = rng.choice((1, 3, machine.log2_evtq))
-    memory = RecordedMemory(env.mem.plain())
-    world = World(Random(rng.getrandbits(32)), machine.impl, memory, layout)
-    world.build()
+    rounds = await Rounds.probe(env)
+    machine = rounds.machine
+    machine.log2_evtq = env.rng.choice((1, 3, machine.log2_evtq))
+    world = rounds.build()
     let_stall(world)
-    poison(env, world)
-    weather(env)
-    await machine.start([*world.registers(), (GBPA, GBPA.pack(Update=1, ABORT=1))], world.pages)
-    checker = Checker(machine.impl, env.mem, await register_state(env))
-    recorder = Recorder(env, machine, checker, memory, env.params.get("skip"), world.e2h)
-    memory.descriptors = world.descriptors()
-    counts = Counts(machine.impl)
-    software = StallSoftware(env, machine, recorder, checker, world, counts)
-    seen: list[Observation] = []
-    events: Counter[str] = Counter()
+    await rounds.start([(GBPA, GBPA.pack(Update=1, ABORT=1))])
+    recorder = rounds.recorder
+    software = StallSoftware(env, machine, recorder, rounds.checker, world, rounds.counts)
+
+    async def serve(running: list[Task]) -> None:
+        await software.serve(running, lambda: _change(world, recorder))
+
     ends: Counter[str] = Counter()
     for _ in range(ROUNDS):
         used: set = set()
         batches = [_batch(env, world, used) for _ in env.clients]
-        running = [cocotb.start_soon(client.run(batch))
-                   for client, batch in zip(env.clients, batches, strict=True)]
-        await software.serve(running, lambda: _change(world, recorder))
-        responses = [await task for task in running]
-        await recorder.post([])
-        await recorder.settle()
+        responses = await rounds.run(batches, serve)
         await software.look()
-        memory.look()
-        observations = []
-        for batch, answers, trace, port in zip(batches, responses, env.traces[1:], env.mems[2:],
-                                               strict=True):
-            observations += observe(batch, answers, trace.take(), port.log())
-            port.clear_log()
+        observations = rounds.observe(batches, responses)
         ends.update(observation.ending.value for observation in observations)
-        attempts = software.unfold(observations)
-        checker.judge(attempts, software.records, lossy=software.lossy).verify()
-        checker.prune(env.cycles)
-        seen += attempts
-        events.update(EVENTS[record[0]].__name__ for record in software.records)
+        rounds.judge(software.unfold(observations), software.records, software.lossy)
         software.records.clear()
         software.lossy = False
-    untouched(env, world)
+    untouched(world)
     return {"transactions": sum(ends.values()), "agree": sum(ends.values()),
-            "attempts": len(seen), "outcomes": dict(ends), "events": dict(events),
-            "answers": dict(software.counts), "coverage": counts.json(),
-            "digest": _digest(seen, events)}
+            "attempts": len(rounds.seen), "outcomes": dict(ends), "events": dict(rounds.events),
+            "answers": dict(software.counts), "coverage": rounds.counts.json(),
+            "digest": rounds.digest()}
 
 
 def let_stall(world: World) -> None:
@@ -120,8 +91,7 @@ def _batch(env: Env, world: World, used: set) -> list[Request]:
     """Accesses to few pages, no two alike."""
     places = [world.access() for _ in range(PLACES)]
     world.focus(places)
-    return [replace(request(distinct(env.rng.choice(places), used, env.rng), env.rng),
-                    gap=env.rng.choice((0, 0, 9, 60)))
+    return [spaced(distinct(env.rng.choice(places), used, env.rng), env.rng)
             for _ in range(REQUESTS)]
 
 
@@ -149,9 +119,3 @@ async def _change(world: World, recorder: Recorder) -> None:
             CFGI_CD.make(StreamID=stream.sid, SSV=1, SubstreamID=context.ssid, Leaf=1),
             CFGI_STE_RANGE.make(Range=STE_RANGE_ALL)))])
     await recorder.settle()
-
-
-def _digest(seen: list[Observation], events: Counter[str]) -> str:
-    """Of everything that must not depend on the simulator."""
-    text = repr((sorted(events.items()), [(o.txn, o.ending, o.pa) for o in seen]))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -15,7 +15,7 @@ class Deaf(Bench):
     _deaf = True
 
     def _announce(self, queue: int) -> None:
-        if self._deaf and self._agent(queue).listening:
+        if self._deaf and self.system.agent(queue).listening:
             self._deaf = False
         else:
             super()._announce(queue)

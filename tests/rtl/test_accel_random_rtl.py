@@ -7,17 +7,12 @@ from hdl.config import Config
 from sim.dut import build_dut
 from sim.regress import CASES
 from sim.runner import run
-from tests.rtl.simulators import ICARUS, VERILATOR
+from tests.rtl.simulators import VERILATOR, check_same_verdict
 
 PRESET = "tiny"
 CASE = CASES["accel"]
 LOST_EVENT = "tests.rtl.accel_random_cases:lost_event"
 LITTLE = {"queues": 3, "rounds": 1, "jobs": 3}   # Icarus takes its time
-
-
-@pytest.fixture(scope="module")
-def verilator():
-    return build_dut(Config.preset(PRESET), "verilator")
 
 
 @pytest.mark.parametrize("sim", [VERILATOR])
@@ -47,10 +42,6 @@ def test_an_event_that_is_lost_is_noticed(sim, verilator):
     assert "no event for its completion" in complaint
 
 
-@pytest.mark.parametrize("sim", [ICARUS])
-def test_both_simulators_give_the_same_verdict(sim, verilator):
-    icarus = build_dut(Config.preset(PRESET), sim)
-    one = run(verilator, CASE, seed=1, preset=PRESET, params=LITTLE).check()
-    two = run(icarus, CASE, seed=1, preset=PRESET, params=LITTLE).check()
-    assert one.value == two.value
-    assert one.cycles == two.cycles
+@pytest.mark.icarus
+def test_both_simulators_give_the_same_verdict():
+    check_same_verdict(CASE, PRESET, params=LITTLE)

@@ -2,18 +2,11 @@
 
 import pytest
 
-from hdl.config import Config
-from sim.dut import build_dut
 from sim.regress import CASES
 from sim.runner import run
-from tests.rtl.simulators import ICARUS, VERILATOR
+from tests.rtl.simulators import VERILATOR, check_same_verdict
 
 PRESET, CASE = "tiny", CASES["concurrent"]
-
-
-@pytest.fixture(scope="module")
-def verilator():
-    return build_dut(Config.preset(PRESET), "verilator")
 
 
 @pytest.mark.parametrize("sim", [VERILATOR])
@@ -36,10 +29,6 @@ def test_skipped_invalidations_are_noticed(skip, sim, verilator):
     pytest.fail("no seed noticed")
 
 
-@pytest.mark.parametrize("sim", [ICARUS])
-def test_both_simulators_give_the_same_verdict(sim, verilator):
-    icarus = build_dut(Config.preset(PRESET), sim)
-    one = run(verilator, CASE, seed=1, preset=PRESET).check()
-    two = run(icarus, CASE, seed=1, preset=PRESET).check()
-    assert one.value == two.value
-    assert one.cycles == two.cycles
+@pytest.mark.icarus
+def test_both_simulators_give_the_same_verdict():
+    check_same_verdict(CASE, PRESET)

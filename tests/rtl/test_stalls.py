@@ -7,14 +7,9 @@ from sim.dut import build_dut
 from sim.regress import CASES
 from sim.runner import run
 from sim.scenarios.command import CASE as SCENARIOS
-from tests.rtl.simulators import ICARUS, VERILATOR
+from tests.rtl.simulators import VERILATOR, check_same_verdict
 
 PRESET, CASE = "tiny-stall", CASES["stalls"]
-
-
-@pytest.fixture(scope="module")
-def verilator():
-    return build_dut(Config.preset(PRESET), "verilator")
 
 
 @pytest.mark.parametrize("sim", [VERILATOR])
@@ -49,10 +44,6 @@ def test_nothing_stalls_where_that_is_not_implemented(sim):
 
 
 @pytest.mark.regress
-@pytest.mark.parametrize("sim", [ICARUS])
-def test_both_simulators_give_the_same_verdict(sim, verilator):
-    icarus = build_dut(Config.preset(PRESET), sim)
-    one = run(verilator, CASE, seed=1, preset=PRESET).check()
-    two = run(icarus, CASE, seed=1, preset=PRESET).check()
-    assert one.value == two.value
-    assert one.cycles == two.cycles
+@pytest.mark.icarus
+def test_both_simulators_give_the_same_verdict():
+    check_same_verdict(CASE, PRESET)
