@@ -33,7 +33,8 @@ def mutant(sim):
 @pytest.mark.parametrize("sim", [VERILATOR])
 def test_broken_permission_check(sim, monkeypatch):
     """The walker lets every access pass."""
-    monkeypatch.setattr("hdl.tcu.walk.step.allows", lambda *_: Const(1))
+    for stage in ("stage1", "stage2"):
+        monkeypatch.setattr(f"hdl.tcu.walk.{stage}.allows", lambda *_: Const(1))
     assert "disagreements with the model" in caught(mutant(sim))
 
 
