@@ -111,7 +111,12 @@ class StageOne(Walk):
         if self.impl.HTTU:
             with m.Elif((unaccessed & cd.HA) | now):
                 self._update1(m, now)
+            with m.Elif(dirty & ~step.walk.update):
+                # Owed, but stage 2 must allow that write before it is asked for the output.
+                m.d.comb += step.next.update.eq(1)
+                self._translate(m, step.walk.ipa, Target.S1)
         with m.Elif(step.ste.Config[1] & bool(self.impl.S2P)):
+            m.d.comb += step.next.update.eq(0)
             self._translate(m, entry.output, Target.IN)
         with m.Else():
             self._respond(m, entry.output, entry.size, rights.perms, mair, sh)

@@ -120,6 +120,25 @@ def test_stage2_refuses_the_update_of_a_descriptor():
     assert access.outcome == Outcome.ABORT
 
 
+@pytest.mark.parametrize("af", [0, 1])
+@pytest.mark.parametrize("output", [S2AP.READ, S2AP.RW, None])
+def test_stage1_is_complete_before_stage2_sees_the_output(output, af):
+    """A page that must become dirty below a table that stage 2 does not let be written: that is
+    the fault, whatever stage 2 says of the output (reference 4.2 step 11)."""
+    world = Nested(HA=1, HD=1)
+    table, ipa = world.it.memory.alloc(0x1000), 0x20_0000_0000
+    world.map1(VA, vmsa.S1Table.pack(Type=3, Address=ipa), level=2)
+    world.map2(ipa, page2(table, S2AP=S2AP.READ))
+    if output is not None:
+        world.map2(IPA, page2(PA, S2AP=output))
+    offset = 8 * vmsa.index(12, 3, VA)
+    world.it.memory.put(table + offset, page(IPA, DBM=1, AP=AP.RO, AF=af))
+    access, = world.it.run([Access(VA, write=True)])
+    assert fault(access) == (EventType.F_PERMISSION, 1, FaultClass.TT)
+    assert (access.event.TTRnW, access.event.IPA) == (0, ipa)
+    assert world.it.writes == 0
+
+
 @pytest.mark.parametrize(("stage1", "stage2"), [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_the_stage_of_the_fault_alone_decides_about_a_stall(stage1, stage2):
     """Stage-2 faults of CD and table fetches are S2S's, too."""
