@@ -98,7 +98,8 @@ def command(sim: str, preset: str, seeds: int, seed: int | None, case: str | Non
             result.directory / rtl_coverage.FILE for result in results.values()
             if result.ok and result.directory))
     if holes:
-        report["holes"] = functional.holes(config.impl, _hits(results))
+        report["holes"] = unseen([r.value for r in results.values() if r.ok], config) \
+            | functional.holes(config.impl, _hits(results))
     if as_json:
         click.echo(json.dumps(report, indent=1))
     else:
@@ -165,7 +166,19 @@ def _hits(results: dict[int, RunResult]) -> dict[str, Counter[str]]:
 
 
 def coverage(values: list[dict[str, Any]], config: Config) -> dict[str, list[int]]:
-    """Endings and events, {group: [hit, total]} over all passed seeds."""
+    """Endings, events and jobs, {group: [hit, total]} over all passed seeds."""
+    return {group: [sum(bins.values()), len(bins)]
+            for group, bins in _named(values, config).items()}
+
+
+def unseen(values: list[dict[str, Any]], config: Config) -> dict[str, list[str]]:
+    """The bins of these groups that nothing hit."""
+    return {group: [name for name, hit in bins.items() if not hit]
+            for group, bins in _named(values, config).items()}
+
+
+def _named(values: list[dict[str, Any]], config: Config) -> dict[str, dict[str, bool]]:
+    """Whether something hit it, of each bin of each group."""
     endings: Counter[str] = Counter()
     events: Counter[str] = Counter()
     jobs: Counter[str] = Counter()
@@ -174,13 +187,11 @@ def coverage(values: list[dict[str, Any]], config: Config) -> dict[str, list[int
         events.update(value["events"])
         jobs.update(value.get("jobs", {}))
     possible = [e.value for e in Ending if e is not Ending.STALLED or can_stall(config)]
-    names = [event.name for event in _REACHABLE]
-    found = {"ending": [sum(1 for e in possible if endings[e]), len(possible)],
-             "event": [sum(1 for name in names if events[name]), len(names)]}
+    found = {"ending": {name: bool(endings[name]) for name in possible},
+             "event": {event.name: bool(events[event.name]) for event in _REACHABLE}}
     if jobs:
-        kinds, errors = [kind.name for kind in KINDS], [error.name for error in ErrorType]
-        found |= {"job": [sum(1 for name in kinds if jobs[name]), len(kinds)],
-                  "error": [sum(1 for name in errors if jobs[name]), len(errors)]}
+        found |= {"job": {kind.name: bool(jobs[kind.name]) for kind in KINDS},
+                  "error": {error.name: bool(jobs[error.name]) for error in ErrorType}}
     return found
 
 

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from sim.regress import CASES
 from sim.toolchain import ROOT
 
 FIELD = "tests.field.duts:every_bug"
+ASIDE, MERGE = "tests/hdl/tbu/test_aside.py", "tests/hdl/tcu/test_tcu_merge.py"
+STALLS = "tests/hdl/tcu/queues/test_stall_buffer.py"
+DROPS = "tests/hdl/tcu/test_drops.py"
 CONCURRENT, STATIC = CASES["concurrent"], CASES["translation"]
 
 
@@ -26,6 +31,8 @@ class Mutant:
         What has to fail with one of the seeds.
     names
         For FIELD: bugs of tests/field that must be among those noticed.
+    test
+        Instead of a case: tests of the block that must fail, as arguments of pytest.
     """
 
     name: str
@@ -35,21 +42,37 @@ class Mutant:
     case: str = CONCURRENT
     seeds: int = 12
     names: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
 
-    def verilog(self, preset: str) -> str:
-        """The Verilog of the broken design."""
-        with tempfile.TemporaryDirectory() as folder:
-            for part in ("hdl", "spec"):
-                shutil.copytree(ROOT / part, Path(folder) / part,
+    @contextmanager
+    def broken(self, *parts: str) -> Iterator[Path]:
+        """A copy of these folders with the guard broken."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for part in parts:
+                shutil.copytree(ROOT / part, folder / part,
                                 ignore=shutil.ignore_patterns("__pycache__"))
-            path = Path(folder) / self.file
+            path = folder / self.file
             text = path.read_text()
             assert text.count(self.before) == 1, f"{self.name}: {self.file} has changed"
             path.write_text(text.replace(self.before, self.after))
+            yield folder
+
+    def verilog(self, preset: str) -> str:
+        """The Verilog of the broken design."""
+        with self.broken("hdl", "spec") as folder:
             code = ("import sys; from hdl.config import Config; from hdl.gen import verilog; "
                     "sys.stdout.write(verilog(Config.preset(sys.argv[1]))[0])")
             return subprocess.run([sys.executable, "-c", code, preset], cwd=folder, check=True,
                                   stdout=subprocess.PIPE, text=True).stdout
+
+    def tested(self) -> subprocess.CompletedProcess[str]:
+        """`test`, run on the broken design."""
+        with self.broken("hdl", "spec", "sim", "pymodel", "tb", "driver", "tests") as folder:
+            return subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider",
+                 *self.test], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, check=False)
 
 
 MUTANTS = (
@@ -81,4 +104,62 @@ MUTANTS = (
     Mutant("CMD_SYNC with CS=3 is legal", "hdl/tcu/queues/decode.py",
            "illegal.append(~Cat(signal == word.CS for signal in SyncCS).any())", "pass", FIELD,
            names=("sync_with_reserved_signal_is_accepted",)),
+    Mutant("a context waits for one that has been answered", "hdl/tcu/intake.py",
+           "(self._leading & ~self._ends).bit_select(self.peer, 1)", "self._candidate",
+           test=(MERGE, "-k", "has_gone")),
+    Mutant("a context waits for one that is being answered", "hdl/tcu/intake.py",
+           "(self._leading & ~self._ends).bit", "self._leading.bit",
+           test=(MERGE, "-k", "has_gone")),
+    Mutant("who has been answered is waited for still", "hdl/tcu/intake.py",
+           "(self._leading | self._first_leads | self._second_leads) & ~self._ends",
+           "self._leading | self._first_leads | self._second_leads",
+           test=(MERGE, "-k", "has_gone")),
+    Mutant("contexts of one page do not wait", "hdl/tcu/intake.py",
+           "self._candidate & _same_page(req, self.peer_req)", "0",
+           test=(MERGE, "-k", "one_walk")),
+    Mutant("a woken context waits again", "hdl/tcu/intake.py",
+           "alike.any() & ~self._first_woken)", "alike.any())", test=(MERGE, "-k", "one_walk")),
+    Mutant("contexts that wait are not woken", "hdl/tcu/intake.py",
+           "waiting & self.end & (self.end_index == behind)", "waiting & 0",
+           test=(MERGE, "-k", "one_walk")),
+    Mutant("the side buffer promises a block too little", "hdl/tbu/aside.py",
+           "(self.reserve.payload >> BLOCK_LOG2) + 1", "(self.reserve.payload >> BLOCK_LOG2)",
+           test=(ASIDE, "-k", "as_long_a_burst")),
+    Mutant("the side buffer forgets the blocks given back", "hdl/tbu/aside.py",
+           "room + freed.any()", "room", test=(ASIDE, "-k", "makes_room")),
+    Mutant("a burst is read from its last block on", "hdl/tbu/aside.py",
+           "first.en.eq(opens & ~begun)", "first.en.eq(opens)",
+           test=(ASIDE, "-k", "as_long_a_burst")),
+    Mutant("a burst is read from its first block only", "hdl/tbu/aside.py",
+           "Mux(offset.all(), following.data, here)", "here",
+           test=(ASIDE, "-k", "as_long_a_burst")),
+    Mutant("a block is given back with its first beat", "hdl/tbu/aside.py",
+           "sink.ready & (sink.payload.last | offset.all())", "sink.ready & (offset == 0)",
+           test=(ASIDE, "-k", "random")),
+    Mutant("a write leaves before its data are aside", "hdl/tbu/slots.py",
+           "(first | aside & stored)", "(first | aside)", test=(ASIDE,)),
+    Mutant("newer stalls overtake held ones", "hdl/tcu/stalls/buffer.py",
+           "tags.room & (again | ~self._retrying & ~self._held.r_rdy)", "tags.room",
+           test=(STALLS, "-k", "overtake")),
+    Mutant("a stall is lost when the queue refuses another", "hdl/tcu/stalls/buffer.py",
+           "~tags.refused & ~self._moved & ~self._sweep.any()",
+           "~self._moved & ~self._sweep.any()", test=(STALLS, "-k", "refused_stall")),
+    Mutant("what the queue refuses is not held", "hdl/tcu/stalls/buffer.py",
+           "tags.refused | self._moved | arrived", "self._moved | arrived",
+           test=(STALLS, "-k", "refused_stall")),
+    Mutant("held ones are tried again without room in the queue", "hdl/tcu/stalls/buffer.py",
+           "held.r_rdy & tags.room & self.writable", "held.r_rdy & tags.room",
+           test=(STALLS, "-k", "not_writable")),
+    Mutant("STALL_TERM counts one that has just left", "hdl/tcu/stalls/buffer.py",
+           "self._held.level - self._held.r_en", "self._held.level",
+           test=(STALLS, "-k", "let_go")),
+    Mutant("STALL_TERM ends what is held of other streams", "hdl/tcu/stalls/buffer.py",
+           "self._closing | (head.sid == self.command.payload.sid)",
+           "self._closing | self._sweep.any()",
+           test=(STALLS, "-k", "ends_what_is_recorded")),
+    Mutant("stalls outlive SMMUEN if it rises soon", "hdl/tcu/stalls/buffer.py",
+           "self._closing.eq(~self.enable | ending)", "self._closing.eq(~self.enable)",
+           test=(STALLS, "-k", "smmuen_ends")),
+    Mutant("ranges of more pages than fit are shorter", "hdl/tcu/walk/cache.py",
+           " | pages[most:].any()", "", test=(DROPS,)),
 )

@@ -10,10 +10,24 @@ from tests.rtl.simulators import VERILATOR
 PRESET = "tiny"
 
 
+def some(*, of_blocks: bool):
+    """The mutants whose tests are those of a block, or the others."""
+    return pytest.mark.parametrize("mutant", [m for m in MUTANTS if bool(m.test) == of_blocks],
+                                   ids=lambda mutant: mutant.name)
+
+
+@pytest.mark.regress
+@pytest.mark.timeout(3600)
+@some(of_blocks=True)
+def test_noticed_by_a_test_of_the_block(mutant):
+    done = mutant.tested()
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
+
+
 @pytest.mark.regress
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("sim", [VERILATOR])
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@some(of_blocks=False)
 def test_noticed(mutant, sim):
     built = build(mutant.verilog(PRESET), sim, optimize="-O0")
     if mutant.case == FIELD:

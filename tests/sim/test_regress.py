@@ -10,10 +10,11 @@ import pytest
 from hdl.config import Config
 from sim import regress_state, rtl_coverage
 from sim.build import build
-from sim.regress import summary, turns
+from sim.regress import coverage, summary, turns, unseen
 from sim.regress_state import State
 from sim.runner import RunResult, run
 from sim.toolchain import ROOT
+from tb.random_jobs import KINDS
 
 DESIGN = ROOT / "sim" / "designs" / "passthrough.v"
 
@@ -75,6 +76,18 @@ def test_the_report_names_failures_and_sums_the_coverage():
     assert report["coverage"]["queue"][0] == 1
     assert report["coverage"]["ending"] == [1, 4]
     assert all(0 <= hit <= total for hit, total in report["coverage"].values())
+
+
+def test_what_nothing_hit_is_named():
+    config = Config.preset("tiny")
+    values = [{"outcomes": {"translated": 3}, "events": {}, "jobs": {KINDS[0].name: 2}}]
+    missed, counts = unseen(values, config), coverage(values, config)
+    assert set(missed) == set(counts)
+    for group, (hit, total) in counts.items():
+        assert hit + len(missed[group]) == total
+    assert "translated" not in missed["ending"]
+    assert KINDS[0].name not in missed["job"]
+    assert "abort" in missed["ending"]
 
 
 @pytest.mark.parametrize(("preset", "stalls"), [("tiny", False), ("base", True)])

@@ -72,6 +72,22 @@ def test_a_full_side_buffer_is_used_again():
     check(bench, slow + others, identity)
 
 
+def test_what_has_left_the_side_buffer_makes_room():
+    """A slow write of two blocks, all that there are, steps aside in every round."""
+    bench = Bench(translate=translate, blocks=2)
+    rounds = [writes((SLOW | n << 12, 1), length=31) + writes((0, 2)) for n in range(3)]
+
+    def event(b: Bench) -> None:
+        if b.cycle % 1500 == 0:
+            queue(b, rounds[b.cycle // 1500])
+
+    bench.events = event
+    bench.run(until=lambda: len(bench.done) == 6)
+    for slow, other in rounds:
+        assert other.end < other.start + 500 < slow.end
+    check(bench, [access for accesses in rounds for access in accesses], identity)
+
+
 @pytest.mark.parametrize(("length", "again"), [(15, 1), (31, 2), (63, 2)])
 def test_a_sync_does_not_wait_for_a_write_whose_turn_has_not_come(length, again):
     """Its translation is known, and asked for again. The slow one and the one behind it of the same

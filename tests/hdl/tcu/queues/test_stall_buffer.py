@@ -1,12 +1,16 @@
 """Stalls between fault and answer (reference 4.9, 6.3, 7.3)."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
+from amaranth.sim import Simulator
 from queue_bench import EVTQ
 from stall_bench import StallBench, resume
 
+from hdl.config import Config
 from hdl.streams import Outcome
+from hdl.tcu.stalls.buffer import StallBuffer
 from spec import commands as c
 from spec import registers as r
 
@@ -175,7 +179,9 @@ def test_stall_term_ends_what_is_recorded_and_what_is_held():
     StallBench().run(script)
 
 
-def test_smmuen_ends_everything_and_frees_every_tag():
+@pytest.mark.parametrize("busy", [0.0, 0.97])
+def test_smmuen_ends_everything_and_frees_every_tag(busy):
+    """Also if it rises again before the TBUs have taken all answers."""
     async def script(bench):
         await bench.start()
         txns = [bench.ask(n, sid=n % 3) for n in range(8)]
@@ -191,7 +197,7 @@ def test_smmuen_ends_everything_and_frees_every_tag():
         await bench.idle()
         assert not any(txn.end for txn in again)
 
-    StallBench().run(script)
+    StallBench(busy=busy).run(script)
 
 
 def test_nothing_stalls_while_the_smmu_is_off():
@@ -292,3 +298,51 @@ def test_newer_stalls_do_not_overtake_held_ones():
             assert records[-1].number == n
 
     StallBench(slots=32).run(script)
+
+
+@pytest.mark.parametrize("gap", range(4))
+def test_a_refused_stall_and_one_that_arrives_are_both_kept(gap):
+    """The Event queue refuses the record of the only tag when the next stall comes: at every
+    distance both try again in the end."""
+    impl = replace(Config.preset("base").impl, STALL_MAX=1)
+    dut = StallBuffer(Config.preset("base").with_(impl=impl))
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    retried = []
+
+    async def events(ctx):
+        ctx.set(dut.enable, 1)
+        await ctx.tick().repeat(2)
+        for tag in range(2):
+            ctx.set(dut.event.payload, {"tbu": 0, "tag": tag, "stall": 1, "record": 0})
+            ctx.set(dut.event.valid, 1)
+            await ctx.tick().until(dut.event.ready)
+            ctx.set(dut.event.valid, 0)
+            for _ in range(gap):
+                await ctx.tick()
+
+    async def queue(ctx):
+        ctx.set(dut.record.ready, 1)
+        await ctx.tick().until(dut.record.valid)
+        ctx.set(dut.verdict.valid, 1)    # not recorded
+        await ctx.tick()
+        ctx.set(dut.verdict.valid, 0)
+        await ctx.tick().repeat(20)
+        ctx.set(dut.writable, 1)
+
+    async def tbu(ctx):
+        ctx.set(dut.answer.ready, 1)
+        while len(retried) < 2:
+            answer, = await ctx.tick().sample(dut.answer.payload).until(dut.answer.valid)
+            assert answer.outcome == Outcome.RETRY
+            retried.append(answer.tag)
+            ctx.set(dut.response.payload, {"tbu": 0, "tag": answer.tag,
+                                           "outcome": Outcome.TRANSLATED})
+            ctx.set(dut.response.valid, 1)
+            await ctx.tick().until(dut.response.ready)
+            ctx.set(dut.response.valid, 0)
+
+    for testbench in (events, queue, tbu):
+        sim.add_testbench(testbench)
+    sim.run_until(300e-6)
+    assert sorted(retried) == [0, 1]
