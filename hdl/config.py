@@ -126,6 +126,11 @@ class Config:
         return 1 + self.clients
 
     @property
+    def requests(self) -> int:
+        """Requests that all TBUs together can have with the TCU at once."""
+        return self.tbus * 2 * self.tbu_slots
+
+    @property
     def port_widths(self) -> list[int]:
         """Data bits of each TBU; the accelerator's are fixed."""
         return [ACCELERATOR_WIDTH] + [self.data_width] * self.clients

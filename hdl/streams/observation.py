@@ -73,7 +73,7 @@ class TcuActivity(wiring.Signature):
     invalidations
         Invalidations taken.
     active
-        Requests in progress.
+        Contexts in use: requests in progress, without faults whose record waits for those before.
     """
 
     def __init__(self):

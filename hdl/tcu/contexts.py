@@ -68,51 +68,81 @@ class Contexts(wiring.Component):
         return m
 
 
+class Ends(wiring.Signature):
+    """Strobes by which contexts end, seen from where they do: the answer of `answered_index` has
+    been accepted; `faulted_index` has handed over its fault, whose answer comes later."""
+
+    def __init__(self, walks: int):
+        bits = index_bits(walks)
+        super().__init__({"answered": Out(1), "answered_index": Out(bits),
+                          "faulted": Out(1), "faulted_index": Out(bits)})
+
+
 class Lifetimes(wiring.Component):
     """Which contexts are in use, which of them began before an Invalidation, and the Sync that
-    waits for them (reference 6.4).
+    waits for them and for faults that have left theirs (reference 6.4).
+
+    Parameters
+    ----------
+    walks, faults
+        Number of contexts; most faults that can be without their answer.
 
     Members
     -------
     room, free_index, begin
         A context is free, which one, strobe that takes it.
-    end, end_index
-        Strobe: the answer of a context has been accepted.
+    ends
+        Contexts that end.
+    told
+        Strobe: the answer to a fault has been accepted, in the order in which they were handed
+        over.
     invalidate
         Strobe: every context in use is stale from now on.
     stale
         One bit per context: the answer must not be cached.
     sync
-        Acknowledged when every context in use at the request has ended.
+        Acknowledged when every context in use at the request has ended, and every fault known
+        then, or handed over by one of those contexts, has been answered.
     """
 
-    def __init__(self, walks: int):
-        self.walks = walks
+    def __init__(self, walks: int, faults: int):
+        self.walks, self.faults = walks, faults
         bits = index_bits(walks)
         super().__init__({
             "room": Out(1), "free_index": Out(bits), "begin": In(1),
-            "end": In(1), "end_index": In(bits),
+            "ends": In(Ends(walks)), "told": In(1),
             "invalidate": In(1), "stale": Out(walks), "sync": In(Sync()),
         })
 
     def elaborate(self, platform):
         m = Module()
         active, awaited, waiting = Signal(self.walks), Signal(self.walks), Signal()
-        begins, ends = Signal(self.walks), Signal(self.walks)
+        begins, ends, faulted = Signal(self.walks), Signal(self.walks), Signal(self.walks)
+        owed, behind = Signal(range(self.faults + 1)), Signal(range(self.faults + 1))
+        next_owed = Signal.like(owed)  # faults without answers; those of them that Sync awaits
         for n in reversed(range(self.walks)):
             with m.If(~active[n]):
                 m.d.comb += [self.room.eq(1), self.free_index.eq(n)]
         for n in range(self.walks):
             m.d.comb += [begins[n].eq(self.begin & (self.free_index == n)),
-                         ends[n].eq(self.end & (self.end_index == n))]
+                         ends[n].eq(self.ends.answered & (self.ends.answered_index == n)
+                                    | faulted[n]),
+                         faulted[n].eq(self.ends.faulted & (self.ends.faulted_index == n))]
         m.d.sync += [
             active.eq((active | begins) & ~ends),
             self.stale.eq(Mux(self.invalidate, active | self.stale, self.stale) & ~begins),
             awaited.eq(awaited & ~ends),
         ]
+        m.d.comb += next_owed.eq(owed + self.ends.faulted - self.told)
+        m.d.sync += owed.eq(next_owed)
+        # Answers come in order: the last one awaited comes after all that are owed before it.
+        with m.If(~waiting | (awaited & faulted).any()):
+            m.d.sync += behind.eq(next_owed)
+        with m.Elif(self.told & behind.any()):
+            m.d.sync += behind.eq(behind - 1)
         with m.If(~self.sync.req):
             m.d.sync += waiting.eq(0)
         with m.Elif(~waiting):
             m.d.sync += [waiting.eq(1), awaited.eq((active | begins) & ~ends)]
-        m.d.comb += self.sync.ack.eq(waiting & (awaited == 0))
+        m.d.comb += self.sync.ack.eq(waiting & (awaited == 0) & (behind == 0))
         return m

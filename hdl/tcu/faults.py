@@ -1,7 +1,7 @@
 """From a fault to its event record and the end of the transaction (reference 4.8, 4.9, 5)."""
 
-from amaranth import Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth import Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.streams import EventRecord, Outcome, TranslationRequest
@@ -101,47 +101,64 @@ class FaultReport(wiring.Component):
                         m.d.comb += self.outcome.eq(Outcome.RAZWI)
 
 
+class Ended(data.Struct):
+    """A transaction that a fault ends, without its context: whose it is, how it ends (RETRY: it
+    stalls), and its record, which goes to the Event queue if `recorded`."""
+
+    tbu: unsigned(4)
+    tag: unsigned(8)
+    outcome: Outcome
+    recorded: unsigned(1)
+    record: unsigned(256)
+
+
 class FaultReporter(wiring.Component):
     """Records faults one after the other; the answer follows when the Event queue (or, if it
-    stalls, the stall buffer) has accepted the record.
+    stalls, the stall buffer) has accepted the record. Faults that wait for those before them wait
+    here and not in their contexts, which others need.
+
+    Parameters
+    ----------
+    places
+        Faults that can wait or be in work.
 
     Members
     -------
-    take, record, recorded, response
-        Strobe (only while `ready`): report this, then answer this.
-    ready
-        Nothing is being reported.
+    ended
+        Faults.
     event
         To the Event queue.
     answer
-        The answer of a reported fault.
+        The answers, in the order of `ended`.
     """
 
-    def __init__(self):
+    def __init__(self, places: int):
+        self.places = places
         super().__init__({
-            "take": In(1), "record": In(256), "recorded": In(1), "response": In(Answer),
-            "ready": Out(1), "event": Out(stream.Signature(EventRecord)),
+            "ended": In(stream.Signature(Ended)), "event": Out(stream.Signature(EventRecord)),
             "answer": Out(stream.Signature(Answer)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        busy, unsent = Signal(), Signal()
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(
+            width=Ended.as_shape().size, depth=self.places)
+        head, event = data.View(Ended, queue.r_data), self.event.payload
+        answer = self.answer.payload
+        accepted = Signal()  # the record of the head
         m.d.comb += [
-            self.ready.eq(~busy),
-            self.event.valid.eq(unsent),
-            self.answer.valid.eq(busy & ~unsent),
+            queue.w_data.eq(self.ended.payload), queue.w_en.eq(self.ended.valid),
+            self.ended.ready.eq(queue.w_rdy),
+            self.event.valid.eq(queue.r_rdy & head.recorded & ~accepted),
+            event.record.eq(head.record), event.stall.eq(head.outcome == Outcome.RETRY),
+            event.tbu.eq(head.tbu), event.tag.eq(head.tag),
+            self.answer.valid.eq(queue.r_rdy & (accepted | ~head.recorded)),
+            answer.tbu.eq(head.tbu), answer.tag.eq(head.tag),
+            answer.reply.outcome.eq(head.outcome),
+            queue.r_en.eq(self.answer.valid & self.answer.ready),
         ]
-        with m.If(self.event.ready):
-            m.d.sync += unsent.eq(0)
-        with m.If(self.answer.valid & self.answer.ready):
-            m.d.sync += busy.eq(0)
-        with m.If(self.take):
-            m.d.sync += [
-                busy.eq(1), unsent.eq(self.recorded), self.event.payload.record.eq(self.record),
-                self.event.payload.stall.eq(self.response.reply.outcome == Outcome.RETRY),
-                self.event.payload.tbu.eq(self.response.tbu),
-                self.event.payload.tag.eq(self.response.tag),
-                self.answer.payload.eq(self.response),
-            ]
+        with m.If(queue.r_en):
+            m.d.sync += accepted.eq(0)
+        with m.Elif(self.event.valid & self.event.ready):
+            m.d.sync += accepted.eq(1)
         return m

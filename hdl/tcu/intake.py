@@ -17,7 +17,7 @@ from hdl.tcu.bits import bind
 from hdl.tcu.config.cache import CdKey
 from hdl.tcu.config.substream import Substream
 from hdl.tcu.context import KeptCD, KeptSTE, Phase
-from hdl.tcu.contexts import index_bits
+from hdl.tcu.contexts import Ends, index_bits
 
 MARK_BITS = 10  # of the hash by which contexts of one page find each other
 
@@ -60,8 +60,8 @@ class Intake(wiring.Component):
     -------
     req, room, free_index, begin
         Requests; a context is taken for each (`begin`) while there is `room`.
-    end, end_index
-        Strobe: the answer of a context has been accepted.
+    ends
+        Contexts that end.
     first, first_req, ste, ste_write, ste_busy
         First stage: its context, whose request comes back in the same cycle. An STE found is
         written into the context, but not while the walker writes one (`ste_busy`).
@@ -82,7 +82,7 @@ class Intake(wiring.Component):
         super().__init__({
             "req": In(stream.Signature(TranslationRequest)),
             "room": In(1), "free_index": In(bits), "begin": Out(1),
-            "end": In(1), "end_index": In(bits),
+            "ends": In(Ends(walks)),
             "first": Out(bits), "first_req": In(TranslationRequest),
             "ste": Out(SteLookup()), "ste_write": Out(1), "ste_busy": In(1),
             "peer": Out(bits), "peer_req": In(TranslationRequest),
@@ -95,7 +95,7 @@ class Intake(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        self._ends = Signal(self.walks, name="ends")
+        self._ended = Signal(self.walks, name="ended")
         self._leading = Signal(self.walks, name="leading")  # others may wait for it
         self._woken = Signal(self.walks, name="woken")      # takes the way again
         self._first_leads, self._second_leads = (
@@ -108,12 +108,14 @@ class Intake(wiring.Component):
             Signal(name=f"{n}_goes") for n in ("first", "second"))
         self._known = Signal(name="known")          # second stage: the STE was found
         self._candidate = Signal(name="candidate")  # second stage: `peer` may have the same page
-        m.d.comb += self._ends.eq(Mux(self.end, decode(self.end_index, self.walks), 0))
+        m.d.comb += self._ended.eq(
+            Mux(self.ends.answered, decode(self.ends.answered_index, self.walks), 0)
+            | Mux(self.ends.faulted, decode(self.ends.faulted_index, self.walks), 0))
         self._accept(m)
         self._first_stage(m)
         self._second_stage(m)
         m.d.sync += self._leading.eq(
-            (self._leading | self._first_leads | self._second_leads) & ~self._ends)
+            (self._leading | self._first_leads | self._second_leads) & ~self._ended)
         return m
 
     def _accept(self, m: Module) -> None:
@@ -193,7 +195,7 @@ class Intake(wiring.Component):
         if self.merge:
             m.d.comb += [
                 waits.eq(self._candidate & _same_page(req, self.peer_req)
-                         & (self._leading & ~self._ends).bit_select(self.peer, 1)),
+                         & (self._leading & ~self._ended).bit_select(self.peer, 1)),
                 self.merged.eq(self._second_valid & waits),
             ]
             with m.If(self._second_goes & self._candidate & ~waits):
@@ -202,12 +204,14 @@ class Intake(wiring.Component):
 
     def _wait(self, m: Module) -> None:
         """Contexts that wait, and what wakes them."""
+        ends = self.ends
         for n in range(self.walks):
             waiting = Signal(name=f"waiting{n}")
             behind = Signal.like(self.peer, name=f"behind{n}")
             with m.If(self.merged & (self.second == n)):
                 m.d.sync += [waiting.eq(1), behind.eq(self.peer)]
-            with m.Elif(waiting & self.end & (self.end_index == behind)):
+            with m.Elif(waiting & (ends.answered & (ends.answered_index == behind)
+                                   | ends.faulted & (ends.faulted_index == behind))):
                 m.d.sync += [waiting.eq(0), self._woken[n].eq(1)]
 
 

@@ -14,11 +14,12 @@ class Output(wiring.Component):
     Members
     -------
     fault, step
-        Answers; faults first. `step.ready` does not depend on `step.valid`.
+        Answers; a fault first, but not after a fault: steps need not wait for more than one.
+        `step.ready` does not depend on `step.valid`.
     stale
         Per context: it began before an Invalidation.
-    resp, index
-        The answer and its context.
+    resp, index, faulted
+        The answer, and its context or that it is of a fault.
     inv, invalidate
         An Invalidation is accepted while no answer waits; strobe in that cycle. An answer that
         leaves the step functions in the same cycle is not cacheable.
@@ -29,25 +30,28 @@ class Output(wiring.Component):
         super().__init__({
             "fault": In(stream.Signature(Answer)), "step": In(stream.Signature(Answer)),
             "stale": In(walks), "resp": Out(stream.Signature(TranslationResponse)),
-            "index": Out(bits), "inv": In(stream.Signature(Invalidation)), "invalidate": Out(1),
+            "index": Out(bits), "faulted": Out(1),
+            "inv": In(stream.Signature(Invalidation)), "invalidate": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         free, stale, answer = Signal(), Signal(), Signal(Answer)
         reply, out = answer.reply, self.resp.payload
-        translated = Signal()
+        translated, faults = Signal(), Signal()
         m.d.comb += [
             free.eq(~self.resp.valid | self.resp.ready),
-            self.fault.ready.eq(free), self.step.ready.eq(free & ~self.fault.valid),
+            faults.eq(self.fault.valid & ~self.faulted),
+            self.fault.ready.eq(free & ~self.faulted), self.step.ready.eq(free & ~faults),
             self.inv.ready.eq(free), self.invalidate.eq(self.inv.valid & free),
-            answer.eq(Mux(self.fault.valid, self.fault.payload, self.step.payload)),
+            answer.eq(Mux(faults, self.fault.payload, self.step.payload)),
             stale.eq(self.stale.bit_select(answer.id, 1) | self.invalidate),
             translated.eq(reply.outcome == Outcome.TRANSLATED),
         ]
         with m.If(free):
             m.d.sync += [
-                self.resp.valid.eq(self.fault.valid | self.step.valid), self.index.eq(answer.id),
+                self.resp.valid.eq(faults | self.step.valid), self.index.eq(answer.id),
+                self.faulted.eq(faults),
                 out.tbu.eq(answer.tbu), out.tag.eq(answer.tag), out.outcome.eq(reply.outcome),
                 out.bypass.eq(reply.bypass), out.pa.eq(reply.pa), out.size.eq(reply.size),
                 out.perms.eq(reply.perms), out.attrs.eq(reply.attrs),

@@ -3,9 +3,10 @@
 A context (hdl/tcu/context.py) exists for every accepted request. One context is served per cycle:
 its next step is computed (hdl/tcu/config for stream table to CD, hdl/tcu/walk for the tables) and
 its new state, and a memory read, another step, the answer or a fault report, follow. In order of
-preference a step is owed to: a structure that was read, a context that needs no memory, a fault
-when the reporter is free, a new request that has come through the intake (hdl/tcu/intake.py), which
-has found what the caches have. A step never waits for the read port.
+preference a step is owed to: a structure that was read, a context that needs no memory, a fault, a
+new request that has come through the intake (hdl/tcu/intake.py), which has found what the caches
+have. A step never waits for the read port, nor a context for the Event queue: a fault leaves its
+context for the reporter (hdl/tcu/faults.py), which has a place for every request there can be.
 """
 
 from amaranth import Module, Mux, Signal
@@ -27,7 +28,7 @@ from hdl.tcu.collect import Collector
 from hdl.tcu.config.cache import cd_cache, ste_cache
 from hdl.tcu.config.step import ConfigStep
 from hdl.tcu.context import Action, Found, KeptCD, KeptSTE, Phase, Step
-from hdl.tcu.contexts import Contexts, Lifetimes, index_bits
+from hdl.tcu.contexts import Contexts, Ends, Lifetimes, index_bits
 from hdl.tcu.faults import FaultReport, FaultReporter
 from hdl.tcu.intake import Intake
 from hdl.tcu.output import Output
@@ -66,6 +67,9 @@ class Translator(wiring.Component):
 
     def __init__(self, config):
         self.config, self.impl, self.walks = config, config.impl, config.walks
+        # One more than requests: one that stalls may be tried again before the first attempt's
+        # answer has been accepted.
+        self.faults = config.requests + 1
         super().__init__({
             "req": In(stream.Signature(TranslationRequest)),
             "resp": Out(stream.Signature(TranslationResponse)),
@@ -79,14 +83,15 @@ class Translator(wiring.Component):
         m = Module()
         bits = index_bits(self.walks)
         m.submodules.contexts = self._contexts = Contexts(self.walks)
-        m.submodules.lifetimes = self._lifetimes = Lifetimes(self.walks)
+        m.submodules.lifetimes = self._lifetimes = Lifetimes(
+            self.walks, self.faults + 1)  # one in the output register
         m.submodules.collector = self._collector = Collector(bits)
         m.submodules.again = self._again = fifo.SyncFIFO(
             width=bits, depth=self.walks + 1)  # a step may take from it and add to it
         m.submodules.faulted = self._faulted = fifo.SyncFIFO(width=bits, depth=self.walks)
         m.submodules.updates = self._updates = Updates(self.walks)
         m.submodules.report = self._report = FaultReport(self.impl)
-        m.submodules.reporter = self._reporter = FaultReporter()
+        m.submodules.reporter = self._reporter = FaultReporter(self.faults)
         self._step = Step().create(path=("step",))
         self._commit = Signal()  # the step computed in this cycle takes place
         self._responds = Signal()  # which it may with an answer only while there is
@@ -112,9 +117,12 @@ class Translator(wiring.Component):
         m.submodules.intake = self._intake = intake = Intake(
             self.impl, self.walks, merge=bool(self.config.tlb_entries))
         wiring.connect(m, wiring.flipped(self.req), intake.req)
+        self._ends = ends = Ends(self.walks).create(path=("ends",))
+        for part in (intake.ends, lifetimes.ends):
+            m.d.comb += [getattr(part, name).eq(getattr(ends, name))
+                         for name in ends.signature.members]
         m.d.comb += [
             intake.room.eq(lifetimes.room), intake.free_index.eq(lifetimes.free_index),
-            intake.end.eq(lifetimes.end), intake.end_index.eq(lifetimes.end_index),
             lifetimes.begin.eq(intake.begin),
             contexts.new.eq(intake.begin), contexts.new_index.eq(lifetimes.free_index),
             contexts.new_req.eq(self.req.payload),
@@ -126,12 +134,13 @@ class Translator(wiring.Component):
         """Whose step it is."""
         contexts, step, read = self._contexts, self._step, self._collector.structures
         intake = self._intake
-        report = self._faulted.r_rdy & self._reporter.ready
+        report = self._faulted.r_rdy & self._reporter.ended.ready
         valid, reports = Signal(), Signal()
         m.d.comb += [
             valid.eq(1), step.walk.eq(contexts.walk),
             self._commit.eq(valid & (~self._responds | self._room)),
-            self._reporter.take.eq(reports & self._commit),
+            self._reporter.ended.valid.eq(reports),
+            self._ends.faulted.eq(reports), self._ends.faulted_index.eq(contexts.index),
         ]
         with m.If(self.write.resp.valid):
             m.d.comb += [contexts.index.eq(self.write.resp.payload.id),
@@ -311,11 +320,12 @@ class Translator(wiring.Component):
         wiring.connect(m, updates.write, wiring.flipped(self.write.req))
 
     def _answers(self, m: Module) -> None:
-        """The output register: faults first, then the step of this cycle."""
+        """The output register: a fault that has been recorded, or the step of this cycle."""
         m.submodules.output = output = Output(self.walks)
         contexts, step, lifetimes = self._contexts, self._step, self._lifetimes
         report, reporter = self._report, self._reporter
-        own = output.step.payload
+        own, ended, ends = output.step.payload, reporter.ended.payload, self._ends
+        answered = self._answered = Signal(name="answered")
         m.d.comb += [
             report.req.eq(step.req), report.ste.eq(step.ste), report.cd.eq(step.cd),
             report.walk.eq(step.walk), report.recinvsid.eq(self.state.cr2_recinvsid),
@@ -323,13 +333,14 @@ class Translator(wiring.Component):
             own.reply.eq(step.reply),
             output.step.valid.eq(self._commit & self._responds),
             self._room.eq(output.step.ready),
-            reporter.record.eq(report.record), reporter.recorded.eq(report.recorded),
-            reporter.response.eq(own), reporter.response.reply.eq(0),
-            reporter.response.reply.outcome.eq(report.outcome),
+            ended.tbu.eq(step.req.tbu), ended.tag.eq(step.req.tag),
+            ended.outcome.eq(report.outcome), ended.recorded.eq(report.recorded),
+            ended.record.eq(report.record),
             output.stale.eq(lifetimes.stale),
             lifetimes.invalidate.eq(output.invalidate),
-            lifetimes.end.eq(self.resp.valid & self.resp.ready),
-            lifetimes.end_index.eq(output.index),
+            answered.eq(self.resp.valid & self.resp.ready),
+            ends.answered.eq(answered & ~output.faulted), ends.answered_index.eq(output.index),
+            lifetimes.told.eq(answered & output.faulted),
         ]
         wiring.connect(m, reporter.answer, output.fault)
         wiring.connect(m, reporter.event, wiring.flipped(self.event))
@@ -348,10 +359,11 @@ class Translator(wiring.Component):
             activity.walks.eq(self._wants_read & ~walked.bit_select(contexts.index, 1)),
             activity.reads.eq(self._wants_read),
             activity.updates.eq(self.write.req.valid & self.write.req.ready),
-            activity.faults.eq(self._reporter.take), activity.answers.eq(lifetimes.end),
+            activity.faults.eq(self._ends.faulted), activity.answers.eq(self._answered),
             activity.invalidations.eq(lifetimes.invalidate),
         ]
-        m.d.sync += activity.active.eq(activity.active + lifetimes.begin - lifetimes.end)
+        m.d.sync += activity.active.eq(activity.active + lifetimes.begin
+                                       - self._ends.answered - self._ends.faulted)
         for n in range(self.walks):
             with m.If(intake.begin & (lifetimes.free_index == n)):
                 m.d.sync += walked[n].eq(0)

@@ -47,7 +47,7 @@ class StallBuffer(wiring.Component):
 
     def __init__(self, config):
         self.tags = min(config.impl.STALL_MAX, TAGS_MOST)
-        self.places = config.tbus * 2 * config.tbu_slots
+        self.places = config.requests
         events, answers = stream.Signature(EventRecord), stream.Signature(TranslationResponse)
         super().__init__({
             "event": In(events), "response": In(answers),

@@ -60,6 +60,8 @@ class Machine:
 
     Members
     -------
+    requests
+        Most requests without an answer.
     exclusive
         Memory knows exclusive accesses.
     caches, leaves
@@ -74,6 +76,7 @@ class Machine:
     impl: Implementation = PRESETS["base"]
     memory: Words = field(default_factory=Words)
     walks: int = 1
+    requests: int = 16
     caches: int = 0
     leaves: int = 0
     latency: int = 1
@@ -115,7 +118,8 @@ class Machine:
     def simulate(self, drive) -> None:
         """Runs `drive(ctx, dut, events)` beside memory and event sink until it returns."""
         dut = Translator(SimpleNamespace(
-            impl=self.impl, walks=self.walks, ste_entries=self.caches, cd_entries=self.caches,
+            impl=self.impl, walks=self.walks, requests=self.requests,
+            ste_entries=self.caches, cd_entries=self.caches,
             walk_entries=self.caches, tlb_entries=self.leaves, ipa_entries=self.leaves))
         sim = Simulator(dut)
         sim.add_clock(1e-6)
