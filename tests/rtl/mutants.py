@@ -16,6 +16,7 @@ from sim.toolchain import ROOT
 
 FIELD = "tests.field.duts:every_bug"
 ASIDE, MERGE = "tests/hdl/tbu/test_aside.py", "tests/hdl/tcu/test_tcu_merge.py"
+FAULTS = "tests/hdl/tcu/test_tcu_faults.py"
 STALLS = "tests/hdl/tcu/queues/test_stall_buffer.py"
 DROPS = "tests/hdl/tcu/test_drops.py"
 CONCURRENT, STATIC = CASES["concurrent"], CASES["translation"]
@@ -105,13 +106,13 @@ MUTANTS = (
            "illegal.append(~Cat(signal == word.CS for signal in SyncCS).any())", "pass", FIELD,
            names=("sync_with_reserved_signal_is_accepted",)),
     Mutant("a context waits for one that has been answered", "hdl/tcu/intake.py",
-           "(self._leading & ~self._ends).bit_select(self.peer, 1)", "self._candidate",
+           "(self._leading & ~self._ended).bit_select(self.peer, 1)", "self._candidate",
            test=(MERGE, "-k", "has_gone")),
     Mutant("a context waits for one that is being answered", "hdl/tcu/intake.py",
-           "(self._leading & ~self._ends).bit", "self._leading.bit",
+           "(self._leading & ~self._ended).bit", "self._leading.bit",
            test=(MERGE, "-k", "has_gone")),
     Mutant("who has been answered is waited for still", "hdl/tcu/intake.py",
-           "(self._leading | self._first_leads | self._second_leads) & ~self._ends",
+           "(self._leading | self._first_leads | self._second_leads) & ~self._ended",
            "self._leading | self._first_leads | self._second_leads",
            test=(MERGE, "-k", "has_gone")),
     Mutant("contexts of one page do not wait", "hdl/tcu/intake.py",
@@ -120,8 +121,13 @@ MUTANTS = (
     Mutant("a woken context waits again", "hdl/tcu/intake.py",
            "alike.any() & ~self._first_woken)", "alike.any())", test=(MERGE, "-k", "one_walk")),
     Mutant("contexts that wait are not woken", "hdl/tcu/intake.py",
-           "waiting & self.end & (self.end_index == behind)", "waiting & 0",
+           "ends.answered & (ends.answered_index == behind)", "0",
            test=(MERGE, "-k", "one_walk")),
+    Mutant("CMD_SYNC does not wait for faults that have left their contexts",
+           "hdl/tcu/contexts.py", " & (behind == 0)", "", test=(FAULTS, "-k", "sync")),
+    Mutant("answers of faults before all others", "hdl/tcu/output.py",
+           "self.fault.valid & ~self.faulted", "self.fault.valid",
+           test=(FAULTS, "-k", "hold_up")),
     Mutant("the side buffer promises a block too little", "hdl/tbu/aside.py",
            "(self.reserve.payload >> BLOCK_LOG2) + 1", "(self.reserve.payload >> BLOCK_LOG2)",
            test=(ASIDE, "-k", "as_long_a_burst")),
