@@ -14,6 +14,9 @@ from typing import Any
 import cocotb
 
 from pymodel.memory import PAGE
+from pymodel.reader import MemoryReader, PreviewReader
+from pymodel.transaction import Ending
+from pymodel.translate import translate
 from spec.commands import Command
 from tb.coverage import Counts
 from tb.coverage_samples import Sampler
@@ -28,6 +31,8 @@ from tb.scoreboard import Scoreboard
 ROUNDS = 6
 REQUESTS = 40  # per client and round
 CHANGES = 4  # between rounds
+CROWDS = 0.3  # runs that end with both queues full
+DRAWS = 40  # for an access that leaves a record
 
 
 async def random_translation(env: Env) -> dict[str, Any]:
@@ -55,22 +60,48 @@ async def random_translation(env: Env) -> dict[str, Any]:
             await _change(machine, changes, sampler, env.params.get("skip"))
         board.expect_updates(_readable(env, world.descriptors()))
         await _traffic(env, world)
-        await machine.issue([])
-        for trace, port in zip(env.traces, env.mems[1:], strict=True):
-            board.check(trace.take(), port.log())
-            port.clear_log()
-        board.updates()
-        before = machine.overflows
-        board.events(await machine.events(), lossy=machine.overflows != before)
+        await _judge(env, machine, board)
+    assert board.transactions == ROUNDS * REQUESTS * len(env.clients)
+    if rng.random() < CROWDS:
+        await _crowd(env, world, machine, changes, board)
     board.verify()
     await machine.signalled()
-    assert board.transactions == ROUNDS * REQUESTS * len(env.clients)
     untouched(world)
     sampler.queues(machine)
     return {"transactions": board.transactions, "agree": board.agree,
             "outcomes": dict(board.outcomes), "events": dict(board.event_types),
             "coverage": counts.json(), "activity": await env.activity.read(),
             "digest": _digest(board)}
+
+
+async def _judge(env: Env, machine: Machine, board: Scoreboard) -> None:
+    """Everything that has happened since the last time."""
+    await machine.issue([])
+    for trace, port in zip(env.traces, env.mems[1:], strict=True):
+        board.check(trace.take(), port.log())
+        port.clear_log()
+    board.updates()
+    before = machine.overflows
+    board.events(await machine.events(), lossy=machine.overflows != before)
+
+
+async def _crowd(env: Env, world: World, machine: Machine, changes: Changes,
+                 board: Scoreboard) -> None:
+    """More commands than the Command queue holds, and more records than the Event queue."""
+    for _ in range(DRAWS):
+        txn = world.access()
+        reader = PreviewReader(MemoryReader(env.mem))
+        result = translate(world.impl, board.state, reader, txn)
+        if result.event is not None and result.ending is Ending.ABORT:
+            break
+    count = 1 + (2 << machine.log2_evtq) // len(env.clients)
+    running = [cocotb.start_soon(client.run([request(txn, env.rng) for _ in range(count)]))
+               for client in env.clients]
+    commands = [c for _ in range(5) for c in changes.noise()] or [machine.sync()]
+    await machine.post([env.rng.choice(commands) for _ in range(3 << machine.log2_cmdq)])
+    for task in running:
+        await task
+    await _judge(env, machine, board)
 
 
 async def _change(machine: Machine, changes: Changes, sampler: Sampler, skip: str | None) -> None:

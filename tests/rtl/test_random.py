@@ -13,7 +13,7 @@ PRESET = "tiny"
 @pytest.mark.parametrize("seed", range(101, 131))
 def test_every_transaction_agrees(seed, sim, verilator):
     value = run(verilator, CASE, seed=seed, preset=PRESET).check().value
-    assert value["agree"] == value["transactions"] == 240
+    assert value["agree"] == value["transactions"] >= 240
 
 
 @pytest.mark.icarus
