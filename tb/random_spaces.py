@@ -13,7 +13,7 @@ from spec.registers import HTTU, TTENDIAN
 from spec.vmsa import S2_START_LEVEL, S2_START_OAS, S2AP, S2Leaf, s2_start_fits, shift, stride
 from tb.random_tables import Leaf, StageTable
 
-MAPPINGS = 10
+MAPPINGS = 16
 SPOILED = 3
 
 
@@ -29,9 +29,13 @@ class Layout:
     def output(self, rng: Random, oas: int) -> int:
         """An output address that a client may overwrite, seldom one without memory."""
         if rng.random() < 0.05:
-            return (1 << oas) - (rng.randrange(1, 1 << 10) << 30)
+            return self.far(rng, oas)
         return rng.randrange(self.data, self.end, PAGE) & ~((1 << 30) - 1) \
             | rng.randrange(0, 1 << 30, PAGE)
+
+    def far(self, rng: Random, oas: int) -> int:
+        """An address without memory, beyond every output size below OAS."""
+        return (1 << oas) - (rng.randrange(1, 1 << 10) << 30)
 
     def outside(self, rng: Random) -> int:
         """An address without memory."""
@@ -70,7 +74,7 @@ class Vm:
             updates=bool(ha))
         self.fields = {
             "S2VMID": vmid, "S2T0SZ": 64 - ia, "S2SL0": sl0, "S2TG": TG0_CODE[g],
-            "S2PS": impl.OAS if rng.random() < 0.85 else rng.randrange(8), "S2AA64": 1,
+            "S2PS": output_code(rng, impl, 0), "S2AA64": 1,
             "S2TTB": self.table.root >> 4 << 4, "S2ENDI": big, "S2AFFD": rng.randrange(2),
             "S2PTW": int(rng.random() < 0.2), "S2HA": ha,
             "S2HD": int(impl.HTTU >= HTTU.DIRTY and rng.random() < 0.5),
@@ -124,11 +128,15 @@ class Vm:
                        for other, room in self._pools.items()):
                 break
         self._pools[ipa] = whole
+        if rng.random() < 0.03:
+            table.spoil(ipa + rng.randrange(0, whole, page), rng.randrange(table.start, 4),
+                        self._layout.outside(rng))
         for offset in range(0, whole, page):
-            leaf = table.random_leaf() if rng.random() < 0.03 else S2Leaf.make(
+            leaf = table.random_leaf() if rng.random() < 0.07 else S2Leaf.make(
                 MemAttr=0x6 if self.fields["S2FWB"] else 0xF, SH=3, S2AP=S2AP.RW,
                 AF=0 if self.fields["S2HA"] and rng.random() < 0.3 else 1)
-            table.map(ipa + offset, 3, pa + offset, leaf)
+            far = self._layout.far(rng, self._impl.oas_bits)
+            table.map(ipa + offset, 3, far if rng.random() < 0.02 else pa + offset, leaf)
         return ipa, pa, whole
 
     def _physical(self, size: int) -> tuple[int, int]:
@@ -139,6 +147,8 @@ class Vm:
         """What a stage-1 leaf may name: an IPA that is mapped, seldom any other."""
         rng = self._rng
         low = (1 << self.table.ia - 1) - 1
+        if rng.random() < 0.05:  # beyond the IPA space
+            return self._layout.far(rng, self._impl.oas_bits)
         if not self.leaves or rng.random() < 0.1:
             return rng.getrandbits(self.table.ia) & low
         return (rng.choice(self.leaves).iova | rng.getrandbits(14) & -PAGE) & low
@@ -150,6 +160,9 @@ class Vm:
                      if not (leaf.iova ^ ipa) >> shift(table.g, leaf.level)), None)
 
 
-def output_code(rng: Random, impl: Implementation) -> int:
-    """CD.IPS: most often what is implemented."""
+def output_code(rng: Random, impl: Implementation, least: int | None = None) -> int:
+    """CD.IPS or STE.S2PS: most often what is implemented. With `least` now and then the smallest
+    of at least so many bits."""
+    if least is not None and rng.random() < 0.25:
+        return SIZE_CODE[min(bits for bits in SIZE_CODE if bits >= least)]
     return SIZE_CODE[impl.oas_bits] if rng.random() < 0.8 else rng.randrange(8)

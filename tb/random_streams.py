@@ -88,7 +88,7 @@ class Streams:
         stream = Stream(sid, address, STE(0))
         stage1, stage2 = 6 * impl.S1P, 6 * impl.S2P
         role = rng.choices(("s1", "substreams", "s2", "nested", "bypass", "abort", "bad"),
-                           (stage1, stage1, stage2 / 2, min(stage1, stage2) * 1.5, 1, 1, 2))[0]
+                           (stage1, stage1, stage2, min(stage1, stage2) * 1.5, 1, 1, 2))[0]
         if role in ("s1", "substreams", "nested"):
             self._stage1(stream, role)
         elif role == "s2":
@@ -231,7 +231,8 @@ class Streams:
                       "E0PD1": int(rng.random() < 0.2)}
         cd = CD.make(
             T0SZ=64 - halves[0].ia, TG0=TG0_CODE[halves[0].g], TTB0=halves[0].root >> 4 << 4, V=1,
-            IPS=output_code(rng, impl), AA64=1, AFFD=rng.randrange(2), HA=ha,
+            IPS=output_code(rng, impl, stream.vm.table.ia if stream.vm else None), AA64=1,
+            AFFD=rng.randrange(2), HA=ha,
             HD=int(impl.HTTU >= HTTU.DIRTY and rng.random() < 0.6), ENDI=big,
             R=int(rng.random() < 0.8), A=int(rng.random() < 0.7 or bool(impl.TERM_MODEL)),
             WXN=int(rng.random() < 0.2), UWXN=rng.randrange(2), PAN=int(rng.random() < 0.2),

@@ -155,13 +155,14 @@ class StageTable:
     def random_level(self) -> int:
         """A level that may hold a leaf, pages most often."""
         blocks = [n for n in block_levels(self.g, self.oas) if n >= self.start]
-        return self.rng.choice(blocks) if blocks and self.rng.random() < 0.25 else LAST_LEVEL
+        often = 0.25 if self.stage == 1 else 0.4
+        return self.rng.choice(blocks) if blocks and self.rng.random() < often else LAST_LEVEL
 
     def random_leaf(self) -> Structure:
         """Leaf attributes, permissive more often than not. Entries are global only if `shared`,
         so that address spaces with different ASIDs cannot see each other's."""
         rng = self.rng
-        often = int(rng.random() < (0.5 if self.updates else 0.9))
+        often = int(rng.random() < (0.5 if self.updates else 0.9 if self.stage == 1 else 0.8))
         dirty = rng.randrange(2) if self.updates else int(rng.random() < 0.1)
         if self.stage == 2:
             return S2Leaf.make(
