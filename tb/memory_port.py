@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tb.env import Env
 
 FULL_RATE = 1024  # beats per this many cycles
-_STALLS = ("ar_stall", "aw_stall", "w_stall", "reorder", "early")
+_STALLS = ("ar_stall", "aw_stall", "w_stall", "reorder", "early", "interleave")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,17 @@ class MemoryPort:
         t + latency on."""
         self.set(read_latency=latency, write_latency=latency, read_jitter=0, write_jitter=0,
                  read_rate=1.0, write_rate=1.0, ar_stall=0.0, aw_stall=0.0, w_stall=0.0,
-                 reorder=0.0, early=0.0, error_rate=0.0, error_resp=Resp.SLVERR, read_depth=256,
-                 write_depth=256, log=False)
+                 reorder=0.0, early=0.0, interleave=0.0, error_rate=0.0, error_resp=Resp.SLVERR,
+                 read_depth=256, write_depth=256, log=False)
 
     def set(self, **settings: float) -> None:
         """Change settings now; chances and rates are 0.0 to 1.0, latencies in cycles.
 
         Names: read_latency, write_latency (>= 1), read_jitter, write_jitter, read_rate,
-        write_rate, ar_stall, aw_stall, w_stall, reorder, early, error_rate, error_resp,
+        write_rate, ar_stall, aw_stall, w_stall, reorder, early, interleave, error_rate, error_resp,
         read_depth, write_depth, log. `early` is the chance that a read takes its data at a random
-        moment since its acceptance, each beat or not, instead of when it is answered.
+        moment since its acceptance, each beat or not, instead of when it is answered; `interleave`
+        that, after a beat that does not end its burst, any id's oldest read may go on.
         """
         for name, value in settings.items():
             if name == "bytes" or not hasattr(self.knobs, name):

@@ -22,8 +22,8 @@ class MemKnobs(c.Structure):
 
     _fields_ = [(name, c.c_uint32) for name in (
         "read_latency", "write_latency", "read_jitter", "write_jitter", "read_rate",
-        "write_rate", "ar_stall", "aw_stall", "w_stall", "reorder", "early", "error_rate",
-        "error_resp", "read_depth", "write_depth", "log", "bytes")]
+        "write_rate", "ar_stall", "aw_stall", "w_stall", "reorder", "early", "interleave",
+        "error_rate", "error_resp", "read_depth", "write_depth", "log", "bytes")]
 
 
 class MemStats(c.Structure):

@@ -44,7 +44,8 @@ def weather(env: Env) -> None:
                  read_jitter=rng.choice((0, 5, 30, 120)), write_jitter=rng.choice((0, 5)),
                  read_rate=rng.choice((1.0, 1.0, 0.5)), ar_stall=rng.choice((0.0, 0.3)),
                  aw_stall=rng.choice((0.0, 0.3)), w_stall=rng.choice((0.0, 0.3)),
-                 reorder=rng.choice((0.0, 0.5, 1.0)), early=rng.choice((0.0, 0.5, 1.0)), log=True)
+                 reorder=rng.choice((0.0, 0.5, 1.0)), early=rng.choice((0.0, 0.5, 1.0)),
+                 interleave=rng.choice((0.0, 0.0, 0.5, 1.0)), log=True)
     for client in env.clients:
         client.knobs.outstanding = rng.choice((1, 4, 16, 64))
         client.knobs.r_stall = client.knobs.b_stall = rng.choice((0, 20_000))

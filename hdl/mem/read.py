@@ -22,8 +22,8 @@ class ReadArbiter(wiring.Component):
     """`ports` readers share one AXI4 master; up to `outstanding` reads in memory.
 
     Combinational both ways: a request reaches AR in its cycle, a beat its reader in its cycle.
-    ARID is a tag of this arbiter, so memory may answer in any order, but it must not interleave
-    the beats of two reads. Ports take turns. A locked read goes out with LOCK_ID.
+    ARID is a tag of this arbiter, so memory may answer in any order and interleave the beats of
+    several reads. Ports take turns. A locked read goes out with LOCK_ID.
 
     Members
     -------

@@ -23,9 +23,9 @@ class MemReadRequest(data.Struct):
 class MemReadResponse(data.Struct):
     """One 128-bit beat, lowest address first; 8-byte reads give the doubleword in [63:0].
 
-    `error` on any beat means external abort. Beats of one request are consecutive; requests
-    with different ids may be answered in any order. `exclusive` answers `lock`: memory will watch
-    the bytes; without it, it cannot.
+    `error` on any beat means external abort. Requests with different ids may be answered in any
+    order, their beats interleaved. `exclusive` answers `lock`: memory will watch the bytes; without
+    it, it cannot.
     """
 
     id: unsigned(8)

@@ -3,7 +3,8 @@
  * Reads take their data beat by beat when each beat is put on the bus, or, by chance (`early`), at
  * any edge between acceptance and then; never earlier than the read before them of the same id.
  * Writes reach RAM as their beats arrive, at the latest before their response. In order within an
- * id always; across ids only the `reorder` setting changes order. Bursts are not interleaved.
+ * id always; across ids only the `reorder` setting changes order, and only `interleave` lets the
+ * beats of another id's read in between those of a burst.
  */
 #include <stdlib.h>
 #include "axi.h"
@@ -36,6 +37,7 @@ struct mem {
     struct job reads[DEPTH], writes[DEPTH];
     int n_early;  /* reads that have yet to take early data */
     int n_reads, n_writes, current_read;  /* current: index of the burst on the R channel, or -1 */
+    int mixing;                           /* the last beat did not end its burst */
     int current_write;                    /* index of the oldest write that still lacks data */
     struct beat w[W_DEPTH];
     int n_w;
@@ -55,7 +57,7 @@ void mems_reset(void)
         for (int s = 0; s < 7; s++)
             rng_seed(streams[s], world.seed + world.cycle, (uint64_t)(0x1000 + 16 * i + s));
         for (int n = 0; n < m->n_reads; n++) free(m->reads[n].taken);
-        m->n_early = m->n_reads = m->n_writes = m->n_w = m->current_write = 0;
+        m->n_early = m->n_reads = m->n_writes = m->n_w = m->current_write = m->mixing = 0;
         m->current_read = -1;
         m->read_credit = m->write_credit = m->read_credit_at = m->write_credit_at = 0;
         memset(&m->held, 0, sizeof m->held);
@@ -248,8 +250,10 @@ static const void *beat_data(const struct job *j, uint64_t at)
 static void drive_read(struct mem *m, int port)
 {
     if (m->current_read < 0) {
-        m->current_read = choose(m->reads, m->n_reads, m->knobs.reorder, &m->rng_r);
+        m->current_read = choose(m->reads, m->n_reads, m->mixing ? 65536 : m->knobs.reorder,
+                                 &m->rng_r);
         if (m->current_read < 0) return;
+        m->mixing = 0;
         if (!m->reads[m->current_read].sampled) sample(m, port, &m->reads[m->current_read]);
     }
     if (!take_beat(&m->read_credit, &m->read_credit_at, m->knobs.read_rate)) return;
@@ -274,6 +278,9 @@ static void step_read(int port, const struct axi_req *in)
         if (j->beat++ == j->len) {
             finish(m, m->reads, &m->n_reads, m->current_read);
             m->current_read = -1;
+        } else if (rng_chance(&m->rng_r, m->knobs.interleave)) {
+            m->current_read = -1;
+            m->mixing = 1;
         }
     }
     if ((m->out.ctl & P_ARREADY) && (in->ctl & Q_ARVALID)) {

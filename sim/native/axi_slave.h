@@ -10,6 +10,7 @@ struct mem_knobs {
     uint32_t ar_stall, aw_stall, w_stall;  /* chance / 65536 of ready being low at an edge */
     uint32_t reorder;                      /* chance / 65536 of answering another id first */
     uint32_t early;                        /* chance of reading before the response */
+    uint32_t interleave;                   /* chance / 65536, per beat, of another id's beat next */
     uint32_t error_rate;                   /* chance of an error, in 2^-32 per access */
     uint32_t error_resp;                   /* response of these */
     uint32_t read_depth, write_depth;      /* accepted and unanswered at most, <= 256 */

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 from amaranth.sim import Simulator
@@ -64,7 +65,7 @@ class RegisterBus:
 class BlockMemory:
     """Memory behind a MemRead and a MemWrite port.
 
-    Answers after `latency` cycles, reads in random order if `shuffle`; with `busy`, ports are ready
+    Answers after `latency` cycles, beats in random order if `shuffle`; with `busy`, ports are ready
     and answers valid only now and then. Addresses in `broken` give errors.
     """
 
@@ -93,36 +94,37 @@ class BlockMemory:
     async def serve_reads(self, ctx):
         """Testbench for the read port."""
         req, resp = self.read.req, self.read.resp
-        pending: list[tuple[int, int, int, int]] = []    # due, id, address, size
-        beats: list[tuple[int, int, int, int]] = []      # id, data, last, error
+        pending: list[SimpleNamespace] = []    # due, id, address, size, beat
+        chosen = None
         cycle = 0
         while True:
-            due = [r for r in pending if r[0] <= cycle]
-            if not beats and due and not self._pause():
+            due = [read for read in pending if read.due <= cycle]
+            if chosen is None and due and not self._pause():
                 chosen = self.random.choice(due) if self.shuffle else due[0]
-                pending.remove(chosen)
-                beats = self._beats(*chosen[1:])
-            ctx.set(req.ready, not self._pause())
-            ctx.set(resp.valid, bool(beats))
-            if beats:
-                for name, value in zip(("id", "data", "last", "error"), beats[0], strict=True):
+                for name, value in self._beat(chosen).items():
                     ctx.set(getattr(resp.payload, name), value)
+            ctx.set(req.ready, not self._pause())
+            ctx.set(resp.valid, chosen is not None)
             _, _, valid, ready, payload, taken = await ctx.tick().sample(
                 req.valid, req.ready, req.payload, resp.valid & resp.ready)
             cycle += 1
             if taken:
-                beats = beats[1:]
+                chosen.beat += 1
+                if 16 * chosen.beat >= chosen.size:
+                    pending.remove(chosen)
+                chosen = None
             if valid and ready:
                 assert payload.addr % (1 << payload.size) == 0
                 self.reads.append((payload.addr, 1 << payload.size))
-                pending.append((cycle + self.latency, payload.id, payload.addr, payload.size))
+                pending.append(SimpleNamespace(due=cycle + self.latency, id=payload.id, beat=0,
+                                               address=payload.addr, size=1 << payload.size))
 
-    def _beats(self, number: int, address: int, log2size: int):
-        size = 1 << log2size
-        error = self._fails(address, size)
-        parts = [int.from_bytes(self.peek(address + n, min(16, size)), "little")
-                 for n in range(0, size, 16)]
-        return [(number, part, n == len(parts) - 1, error) for n, part in enumerate(parts)]
+    def _beat(self, read: SimpleNamespace) -> dict[str, int]:
+        """The next beat of a read."""
+        data = self.peek(read.address + 16 * read.beat, min(16, read.size))
+        return {"id": read.id, "data": int.from_bytes(data, "little"),
+                "last": 16 * (read.beat + 1) >= read.size,
+                "error": self._fails(read.address, read.size)}
 
     async def serve_writes(self, ctx):
         """Testbench for the write port."""

@@ -155,7 +155,7 @@ async def pressure(env: Env) -> dict:
     rng, client = env.rng, env.client(0)
     env.mems[0].set(read_latency=5, read_jitter=40, write_latency=3, write_jitter=20,
                     reorder=0.5, ar_stall=0.3, aw_stall=0.4, w_stall=0.3, read_rate=0.6,
-                    write_rate=0.7, read_depth=12, write_depth=6, log=True)
+                    write_rate=0.7, read_depth=12, write_depth=6, interleave=0.5, log=True)
     client.knobs.outstanding = 20
     client.knobs.r_stall, client.knobs.b_stall, client.knobs.w_stall = 20000, 10000, 15000
     batch = []
@@ -177,6 +177,8 @@ async def pressure(env: Env) -> dict:
             assert done == sorted(done)
     reads = [a.done for q, a in zip(batch, answers, strict=True) if q.data is None]
     assert reads != sorted(reads), "nothing was reordered"
+    spans = [(a.first, a.done) for q, a in zip(batch, answers, strict=True) if q.data is None]
+    assert any(first < other < done for first, done in spans for other, _ in spans), "no beat mixed"
     times = repr([(a.issue, a.accept, a.first, a.done) for a in answers])
     return {"times": hashlib.sha256(times.encode()).hexdigest(), "cycles": env.cycles}
 

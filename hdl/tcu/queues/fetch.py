@@ -119,9 +119,10 @@ class CommandFetch(wiring.Component):
                     m.d.sync += self._burst[n].eq(size != 0)
 
     def _fill(self, m: Module, port) -> None:
-        """Take answers; the beats of one read are consecutive."""
+        """Take answers; the beats of different reads may be interleaved."""
         response = self.read.resp
-        beat, place = Signal(LOG2BURST), Signal(self.log2depth)
+        beats = Signal(data.ArrayLayout(LOG2BURST, 1 << self.log2depth))  # taken, by id
+        beat, place = beats[response.payload.id[:self.log2depth]], Signal(self.log2depth)
         m.d.comb += [
             response.ready.eq(1),
             place.eq(response.payload.id + beat),

@@ -106,7 +106,7 @@ def test_reads(seed, busy, ports, outstanding):
             a.beat += 1
             if a.beat > a.len:
                 memory.remove(a)
-                state.answer = None
+            state.answer = None  # the next beat may be of another read
         for p in range(ports):
             req, resp, id_, data, flags = values[7 + 5 * p:12 + 5 * p]
             if req == 3:
