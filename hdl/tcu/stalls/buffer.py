@@ -174,7 +174,8 @@ class StallBuffer(wiring.Component):
         ]
         connect(m, self._own, answers.source[1])
         connect(m, answers.sink, flipped(self.answer))
-        with m.If(theirs.valid & theirs.ready & same(response.payload, self._retried)):
+        with m.If(theirs.valid & theirs.ready & self._retrying
+                  & same(response.payload, self._retried)):
             m.d.sync += self._retrying.eq(0)
 
     def _hold(self, m: Module, arrived: Signal) -> None:

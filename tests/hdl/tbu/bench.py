@@ -29,16 +29,19 @@ class Bench:
         Probability that a ready or valid under Python's control is low in a cycle.
     memory_latency, tcu_latency
         (min, max) in cycles.
+    interleave
+        Memory may give the beats of several reads in turn. Terminated reads stay in one piece.
     """
 
     def __init__(self, *, seed: int = 1, entries: int = 8, slots: int = 6, threads: int = 8,
                  blocks: int = 4, busy: float = 0.0, memory_latency=(10, 10), tcu_latency=(20, 20),
-                 translate: Callable | None = None):
+                 interleave: bool = False, translate: Callable | None = None):
         config = SimpleNamespace(utlb_entries=entries, tbu_slots=slots, tbu_threads=threads,
                                  write_blocks=blocks)
         self.dut = Tbu(config, number=3, data_width=128)
         self.random = random.Random(seed)
         self.busy, self.memory_latency, self.tcu_latency = busy, memory_latency, tcu_latency
+        self.interleave = interleave
         self.translate = translate or (lambda r: Answer(pa=r.addr >> 12 << 12))
         self.cycle = 0
         self.reads: deque[Access] = deque()
@@ -198,7 +201,8 @@ class Bench:
         access.data.append(beat.data)
         assert beat.last == (len(access.resp) == access.len + 1)
         assert self._burst in (None, beat.id), "another burst's beat inside a burst"
-        self._burst = None if beat.last else beat.id
+        mixed = self.interleave and any(read.id == beat.id for read in self._read_queue)
+        self._burst = None if beat.last or mixed else beat.id
         if beat.last:
             access.end = self.cycle
             self.done.append(self._open_reads[beat.id].popleft())
@@ -246,6 +250,7 @@ class Bench:
         access.beat += 1
         if item.last:
             self._read_queue.remove(access)
+        if item.last or self.interleave:
             self._current_read = None
 
     def _on_take_maw(self, item):

@@ -12,14 +12,15 @@ from tests.hdl.tbu.world import World, check, crosses, queue, random_access
 
 
 @pytest.mark.parametrize(
-    ("seed", "busy", "slots", "threads", "blocks", "faults", "count"),
-    [(1, 0.0, 8, 8, 2, 0.0, 250), (2, 0.3, 8, 4, 8, 0.3, 200), (3, 0.3, 2, 2, 1, 0.6, 120),
-     (4, 0.1, 5, 1, 4, 0.2, 60)])
-def test_random_traffic(seed, busy, slots, threads, blocks, faults, count):
+    ("seed", "busy", "slots", "threads", "blocks", "faults", "count", "interleave"),
+    [(1, 0.0, 8, 8, 2, 0.0, 250, False), (2, 0.3, 8, 4, 8, 0.3, 200, False),
+     (3, 0.3, 2, 2, 1, 0.6, 120, False), (4, 0.1, 5, 1, 4, 0.2, 60, False),
+     (5, 0.1, 8, 8, 4, 0.3, 150, True)])
+def test_random_traffic(seed, busy, slots, threads, blocks, faults, count, interleave):
     r = random.Random(seed)
     world = World(seed=seed, faults=faults)
     bench = Bench(seed=seed, busy=busy, slots=slots, threads=threads, blocks=blocks,
-                  translate=world,
+                  translate=world, interleave=interleave,
                   memory_latency=(1, 40), tcu_latency=(1, 60))
     accesses = queue(bench, [random_access(r, pages=6, ids=r.choice((3, 24)))
                              for _ in range(count)])

@@ -9,7 +9,7 @@ from queue_bench import EVTQ
 from stall_bench import StallBench, resume
 
 from hdl.config import Config
-from hdl.streams import Outcome
+from hdl.streams import Outcome, StallAction
 from hdl.tcu.stalls.buffer import StallBuffer
 from spec import commands as c
 from spec import registers as r
@@ -346,3 +346,58 @@ def test_a_refused_stall_and_one_that_arrives_are_both_kept(gap):
         sim.add_testbench(testbench)
     sim.run_until(300e-6)
     assert sorted(retried) == [0, 1]
+
+
+def test_an_answer_to_the_last_one_tried_again_does_not_count_for_the_next_one():
+    """The Event queue becomes writable in the cycle of a late answer to a transaction that was held
+    before: the next held one is tried again, and alone."""
+    impl = replace(Config.preset("base").impl, STALL_MAX=1)
+    dut = StallBuffer(Config.preset("base").with_(impl=impl))
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    answers = []
+
+    async def stall(ctx, tag):
+        ctx.set(dut.event.payload, {"tbu": 0, "tag": tag, "stall": 1, "record": 0})
+        ctx.set(dut.event.valid, 1)
+        await ctx.tick().until(dut.event.ready)
+        ctx.set(dut.event.valid, 0)
+
+    async def decide(ctx, action):
+        """The only stall of a STAG is recorded, and then answered."""
+        ctx.set(dut.verdict, {"valid": 1, "stag": 0, "recorded": 1, "lost": 0})
+        await ctx.tick()
+        ctx.set(dut.verdict.valid, 0)
+        ctx.set(dut.command.payload, {"action": action, "sid": 0, "stag": 0})
+        ctx.set(dut.command.valid, 1)
+        await ctx.tick().until(dut.command.ready)
+        ctx.set(dut.command.valid, 0)
+        await ctx.tick().repeat(5)
+
+    async def script(ctx):
+        for ready in (dut.enable, dut.writable, dut.record.ready, dut.answer.ready):
+            ctx.set(ready, 1)
+        await ctx.tick().repeat(2)
+        for tag in range(4):                 # the first one has the only STAG
+            await stall(ctx, tag)
+        await decide(ctx, StallAction.ABORT)
+        await stall(ctx, 1)
+        ctx.set(dut.writable, 0)
+        await decide(ctx, StallAction.RETRY)
+        assert answers == [(0, Outcome.ABORT), (1, Outcome.RETRY), (1, Outcome.RETRY)]
+        ctx.set(dut.writable, 1)
+        ctx.set(dut.response.payload, {"tbu": 0, "tag": 1, "outcome": Outcome.TRANSLATED})
+        ctx.set(dut.response.valid, 1)
+        await ctx.tick().until(dut.response.ready)
+        ctx.set(dut.response.valid, 0)
+        await ctx.tick().repeat(10)
+        assert answers[3:] == [(1, Outcome.TRANSLATED), (2, Outcome.RETRY)]
+
+    async def tbu(ctx):
+        async for *_, valid, answer in ctx.tick().sample(dut.answer.valid, dut.answer.payload):
+            if valid:
+                answers.append((answer.tag, answer.outcome))
+
+    sim.add_testbench(script)
+    sim.add_testbench(tbu, background=True)
+    sim.run()
