@@ -77,11 +77,10 @@ class Abnormal(wiring.Component):
                       & (live[RAS_CE_ENABLE].value | live[RAS_NFE_ENABLE].value)),
             self.irq.eq((active & ~before).any()),
         ]
-        m.d.sync += before.eq(active)
-        with m.If(clear.write):
-            m.d.sync += source.eq((source & ~clear.data) | raised)
-        with m.Else():
-            m.d.sync += source.eq(source | raised | set_bits)
+        m.d.sync += [before.eq(active), source.eq(source | raised | set_bits)]
+        with m.If(clear.write):          # what is raised in this very cycle appears anew
+            m.d.sync += [before.eq(active & ~clear.data),
+                         source.eq((source & ~clear.data) | raised)]
         self.note_overflow(m, live[ABNORMAL_INF00].value)
         return m
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -85,13 +85,15 @@ class ContextTable(wiring.Component):
             m.d.sync += owned.eq(0)
 
     def keep_state(self, m) -> None:
-        one = Signal(self.queues)
-        m.d.comb += one.bit_select(self.number, 1).eq(1)
-        with m.If(self.load):
-            m.d.sync += [self.loaded.eq(self.loaded | one), self.open.eq(self.open | one)]
-        with m.If(self.unload):
-            m.d.sync += [self.loaded.eq(self.loaded & ~one), self.open.eq(self.open & ~one)]
-        with m.If(self.close.any()):
-            m.d.sync += self.open.eq(self.open & ~self.close)
+        """All pulses of a cycle count, those of different queues at least."""
+        one, come, gone = Signal(self.queues), Signal(self.queues), Signal(self.queues)
+        m.d.comb += [
+            one.bit_select(self.number, 1).eq(1),
+            come.eq(Mux(self.load, one, 0)), gone.eq(Mux(self.unload, one, 0)),
+        ]
+        m.d.sync += [
+            self.loaded.eq((self.loaded | come) & ~gone),
+            self.open.eq((self.open | come) & ~(gone | self.close)),
+        ]
         with m.If(self.forget):
             m.d.sync += [self.loaded.eq(0), self.open.eq(0)]

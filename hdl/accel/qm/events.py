@@ -131,7 +131,7 @@ class EventQueue(wiring.Component):
         replaced = Signal()                    # the context, since the write began
         written = Signal()
         m.d.comb += [
-            written.eq(writer.done & ~writer.error & ~replaced),
+            written.eq(writer.done & ~writer.error & ~replaced & ~anew),
             self.overflow.eq(valid & full & waiting & idle & ~overflowed),
         ]
         with m.If(anew):
@@ -225,7 +225,8 @@ class EventQueue(wiring.Component):
         lifted = self.mask.write & mask & ~self.mask.data[0]
         m.d.comb += [
             self.source.value.eq(source), self.mask.value.eq(mask),
-            self.irq.eq((moved & left & ~mask & (rung | ~source)) | (lifted & source)),
+            self.irq.eq(Mux(moved, left & (lifted | (~mask & (rung | ~source))),
+                            lifted & source)),
         ]
         with m.If(moved):
             m.d.sync += source.eq(left)
