@@ -156,6 +156,8 @@ MUTANTS = (
     Mutant("held ones are tried again without room in the queue", "hdl/tcu/stalls/buffer.py",
            "held.r_rdy & tags.room & self.writable", "held.r_rdy & tags.room",
            test=(STALLS, "-k", "not_writable")),
+    Mutant("an old answer ends the wait for a held one", "hdl/tcu/stalls/buffer.py",
+           "theirs.ready & self._retrying", "theirs.ready", test=(STALLS, "-k", "last_one")),
     Mutant("STALL_TERM counts one that has just left", "hdl/tcu/stalls/buffer.py",
            "self._held.level - self._held.r_en", "self._held.level",
            test=(STALLS, "-k", "let_go")),
