@@ -5,11 +5,14 @@ golden model.
 from __future__ import annotations
 
 from spec.qm import (
+    ABNORMAL_INT_SOURCE,
     AEQC,
     CQC,
+    CQE,
     CQE_BYTES,
     EQ_INT_SOURCE,
     EQC,
+    EQE,
     MSI_ADDRESS,
     MSI_CONTROL,
     MSI_DATA,
@@ -228,6 +231,37 @@ async def fewer_queues_than_there_are(b: Bench) -> None:
     assert not any(d.sq(1) <= access.addr < d.sq(1) + SQE_BYTES * d.depth for access in b.log)
 
 
+async def a_cq_has_numbers_of_its_own(b: Bench) -> None:
+    """Depth and random value of a CQ are those of its CQC, whose PASID is not used (reference 2.6,
+    3.10). Rings wrap at depths that are no powers of two, that of the EQ, too."""
+    d = b.driver
+    cqes, eqes = d.depth - 1, 3
+    await d.bring_up(eq_depth=eqes)
+    await d.start(0, pasid=5, random=0x11)
+    cqc = CQC.make(base_l=d.cq(0), depth_minus_1=cqes - 1, log2_size=4, w8=0x22, phase=1, c_flag=1,
+                   pasid=7, pasid_enable=1)
+    assert await d.load(MailboxCommand.CQC, cqc, 0) == MailboxStatus.OK
+    for turn in range(d.depth + cqes):
+        index = await d.submit(0, GOOD, random=0x11)
+        await d.until(lambda: d.get(EQ_INT_SOURCE))
+        cqe = CQE.from_bytes(b.memory.read(d.cq(0) + CQE_BYTES * (turn % cqes), CQE_BYTES))
+        assert (cqe.sq_head, cqe.phase) == (index, 1 - turn // cqes % 2)
+        eqe = EQE.from_bytes(b.memory.read(EQ + EQE.size() * (turn % eqes), EQE.size()))
+        assert (eqe.cq_num, eqe.phase) == (0, 1 - turn // eqes % 2)
+        await d.ring_events(DoorbellCommand.EQ, (turn + 1) % eqes)
+        head = (turn + 1) % cqes
+        await d.ring(0, CQ, head, random=0x11, c_flag=1)
+        assert ABNORMAL_INT_SOURCE(await d.get(ABNORMAL_INT_SOURCE)).db_random_invalid
+        await d.set(ABNORMAL_INT_SOURCE, ABNORMAL_INT_SOURCE.db_random_invalid.mask)
+        assert (await _dump(b, MailboxCommand.CQC, CQC)).head == turn % cqes
+        await d.ring(0, CQ, head, random=0x22, c_flag=1)
+    assert b.memory.read(d.cq(0) + CQE_BYTES * cqes, CQE_BYTES) == bytes(CQE_BYTES)
+    assert b.memory.read(EQ + EQE.size() * eqes, EQE.size()) == bytes(EQE.size())
+    ends = range(d.cq(0), d.cq(0) + CQE_BYTES * d.depth)
+    assert {access.ssid for access in b.log if access.addr in ends} == {None}
+    assert {access.ssid for access in b.log if access.addr >> 12 == DATA >> 12} == {5}
+
+
 RULE_CASES: dict[Case, int] = {
     heads_of_the_eq: 8,
     contexts_of_the_second_lap: 4,
@@ -238,4 +272,5 @@ RULE_CASES: dict[Case, int] = {
     a_new_eq_may_overflow_again: 8,
     more_vectors_given_than_there_are: 8,
     fewer_queues_than_there_are: 8,
+    a_cq_has_numbers_of_its_own: 6,
 }

@@ -1,4 +1,4 @@
-"""An AXI4 slave for block tests: random delays, reads reordered across ids, error pages."""
+"""An AXI4 slave for block tests: random delays, answers reordered across ids, error pages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AxiMemory:
         self.cycle = 0
         self._reads: dict[int, deque] = defaultdict(deque)     # id -> (ready cycle, access, beat)
         self._writes: deque = deque()                          # accesses that wait for data
-        self._answers: deque = deque()                         # (ready cycle, id, error)
+        self._answers: dict[int, deque] = defaultdict(deque)   # id -> (ready cycle, id, error)
         self._read_beat: tuple | None = None
         self._written = 0
 
@@ -98,16 +98,20 @@ class AxiMemory:
         if last:
             self._writes.popleft()
             self._written = 0
-            self._answers.append((self.cycle + 1 + self.latency, access.id, error))
+            self._answers[access.id].append((self.cycle + 1 + self.latency, access.id, error))
+
+    def _next_answer(self):
+        """Of a write; those of one id in order."""
+        ready = [answers for answers in self._answers.values()
+                 if answers and answers[0][0] <= self.cycle]
+        return self.random.choice(ready).popleft() if ready and self._coin() else None
 
     async def run(self, ctx) -> None:
         axi = self.axi
         answer = None
         while True:
             self._read_beat = self._read_beat or self._next_beat()
-            if answer is None and self._answers and self._answers[0][0] <= self.cycle \
-                    and self._coin():
-                answer = self._answers.popleft()
+            answer = answer or self._next_answer()
             ctx.set(axi.arready, self._coin())
             ctx.set(axi.awready, self._coin())
             ctx.set(axi.wready, bool(self._writes) and not self._waits(self._writes[0][0])
