@@ -210,6 +210,8 @@ class Accelerator(wiring.Component):
             registers.mailbox_value.eq(mailbox.value),
             mailbox.queue_count.eq(self.function.queue_count),
             mailbox.sqc_vft.eq(self.function.sqc_vft),
+            mailbox.forget_sq.eq(self.function.forget_sq),
+            mailbox.forget_cq.eq(self.function.forget_cq),
         ]
         wiring.connect(m, registers.ring, self.doorbell.ring)
 

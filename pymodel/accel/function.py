@@ -6,7 +6,9 @@ from pymodel.accel.events import EventQueue
 from pymodel.accel.queues import QueueManager
 from spec.fields import Register
 from spec.qm import (
+    CQC,
     CQC_VFT,
+    SQC,
     SQC_VFT,
     VFT_CFG,
     VFT_CFG_DATA_H,
@@ -57,6 +59,8 @@ class FunctionState:
             events.forget()
 
     def _forget(self, *, sq: bool, cq: bool) -> None:
+        self._manager.forgotten[SQC] += sq
+        self._manager.forgotten[CQC] += cq
         for queue in self._manager.queues:
             if sq:
                 queue.sqc, queue.sq_open = None, False

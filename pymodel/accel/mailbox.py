@@ -129,7 +129,9 @@ class MailboxUnit:
         return self._manager.queues[box.queue]
 
     def _load(self, box: Mailbox) -> Task[None]:
-        """A load closes the queue, waits for its job, and opens it with the new context."""
+        """A load closes the queue, waits for its job, and opens it with the new context, unless
+        all contexts of the kind were forgotten meanwhile."""
+        forgotten = self._manager.forgotten.copy()
         events = self._events.get(MailboxCommand(box.command))
         queue = None if events else self._queue(box)
         if box.base % CONTEXT_SLOT:
@@ -154,12 +156,14 @@ class MailboxUnit:
             sqc = SQC.from_bytes(slot)
             _check_ring(sqc, SQE_BYTES)
             _require(sqc.log2_size == SQE_BYTES.bit_length() - 1 and sqc.cq_num == box.queue)
+            _require(forgotten[SQC] == self._manager.forgotten[SQC], MailboxStatus.BAD_QUEUE)
             queue.sqc, queue.sq_open = sqc, True
         else:
             assert queue is not None
             cqc = CQC.from_bytes(slot)
             _check_ring(cqc, CQE_BYTES)
             _require(cqc.log2_size == CQE_BYTES.bit_length() - 1)
+            _require(forgotten[CQC] == self._manager.forgotten[CQC], MailboxStatus.BAD_QUEUE)
             queue.cqc, queue.cq_open = cqc, True
         self._kick()
 
@@ -191,9 +195,9 @@ class MailboxUnit:
             queue.sq_open = queue.cq_open = False
 
 
-def _require(condition: bool) -> None:
+def _require(condition: bool, status: MailboxStatus = MailboxStatus.BAD_CONTEXT) -> None:
     if not condition:
-        raise Refused(MailboxStatus.BAD_CONTEXT)
+        raise Refused(status)
 
 
 def _check_ring(context: SQC | CQC | EQC, entry_bytes: int) -> None:

@@ -74,6 +74,8 @@ class QueueManager:
         By number.
     draining
         Numbers that take no new SQEs.
+    forgotten
+        How often all SQCs, all CQCs were forgotten.
     """
 
     def __init__(self, dma: Dma, count: int, eq: EventQueue, aeq: EventQueue,
@@ -82,6 +84,7 @@ class QueueManager:
         self._counters = counters
         self.queues = [Queue(number) for number in range(count)]
         self.draining: set[int] = set()
+        self.forgotten = {SQC: 0, CQC: 0}
 
     def doorbell(self, word: Doorbell) -> bool:
         """An SQ or CQ doorbell; whether something may have to start now."""

@@ -8,6 +8,7 @@ from spec.qm import (
     ABNORMAL_INT_SOURCE,
     AEQC,
     CQC,
+    CQC_VFT,
     CQE,
     CQE_BYTES,
     EQ_INT_SOURCE,
@@ -125,6 +126,28 @@ async def loads_wait_for_the_job(b: Bench) -> None:
     await d.pause(5)
     assert d.peek(0) is None
     assert d.sqe(0, index) == GOOD
+
+
+async def a_load_that_is_overtaken(b: Bench) -> None:
+    """While a load waits for its queue's job, all queues are taken from the function and given
+    back, as after a mailbox that took too long: it ends in an error and opens nothing."""
+    d = b.driver
+    await d.bring_up()
+    words = {VftType.SQC: SQC_VFT.pack(valid=1, number_minus_1=3),
+             VftType.CQC: CQC_VFT.pack(valid=1)}
+    for command, kind in ((MailboxCommand.SQC, VftType.SQC), (MailboxCommand.CQC, VftType.CQC)):
+        await d.start(0, pasid=1)
+        b.memory.write(BUFFER, (await _dump(b, command, SQC)).to_bytes())
+        b.hold(1, DATA >> 12)
+        await d.submit(0, GOOD)
+        await d.pause(5)
+        await d.mailbox(command, 0, BUFFER, wait=False)
+        for word in (0, words[kind]):
+            await d.vft(kind, word)
+        b.release()
+        assert (await d.mailbox_done()).status == MailboxStatus.BAD_QUEUE
+        assert (await d.mailbox(command, 0, BUFFER, MailboxOp.GET)).status \
+            == MailboxStatus.BAD_QUEUE
 
 
 async def contexts_that_are_refused(b: Bench) -> None:
@@ -266,6 +289,7 @@ RULE_CASES: dict[Case, int] = {
     heads_of_the_eq: 8,
     contexts_of_the_second_lap: 4,
     loads_wait_for_the_job: 8,
+    a_load_that_is_overtaken: 8,
     contexts_that_are_refused: 8,
     a_lost_cqe_closes_its_queue: 8,
     arming_with_an_unread_cqe_does_not_arm: 8,

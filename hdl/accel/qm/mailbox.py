@@ -28,7 +28,7 @@ SLOT_BITS = 8 * CONTEXT_SLOT
 class MailboxUnit(wiring.Component):
     """One command at a time (reference 2.4); the status says why one was refused, and then nothing
     has changed, except that an SQC or CQC load that fails after its checks leaves the queue
-    without that context.
+    without that context. So does one whose queue is taken from the function meanwhile.
 
     A load first waits for the queue's job under way; STOP_QP and FLUSH_QM wait for all rung SQEs
     that have room for their completion, and take no new ones meanwhile.
@@ -49,7 +49,7 @@ class MailboxUnit(wiring.Component):
         Queues that take no doorbells for new SQEs.
     event_context, load_eq, load_aeq, eq_context, aeq_context
         New context for an event queue; the present ones.
-    queue_count, sqc_vft
+    queue_count, sqc_vft, forget_sq, forget_cq
         From FunctionState.
     tables, has_tables
         Where the SQC and the CQC table begin; which of them are known.
@@ -75,6 +75,7 @@ class MailboxUnit(wiring.Component):
             "event_context": Out(event), "load_eq": Out(1), "load_aeq": Out(1),
             "eq_context": In(event), "aeq_context": In(event),
             "queue_count": In(range(queues + 1)), "sqc_vft": In(64),
+            "forget_sq": In(1), "forget_cq": In(1),
             "tables": Out(64).array(len(TABLES)), "has_tables": Out(len(TABLES)),
             "started": Out(1), "read_error": Out(1), "write_error": Out(1),
         })
@@ -86,6 +87,7 @@ class MailboxUnit(wiring.Component):
         wiring.connect(m, self.writer.write, wiring.flipped(self.write))
         self.command = command = window.command
         self.slot = Signal(SLOT_BITS)                    # the context on its way
+        self.forgotten = Signal()                        # all of its kind, since the command began
         base = Cat(command.base_l, command.base_h)
         m.d.comb += [
             window.write.eq(self.window_write), window.half.eq(self.half),
@@ -98,6 +100,9 @@ class MailboxUnit(wiring.Component):
             self.read_error.eq(self.read.beat.valid & self.read.beat.payload.error),
             self.write_error.eq(self.writer.done & self.writer.error),
         ]
+        forget = ((self.is_command(MailboxCommand.SQC) & self.forget_sq)
+                  | (self.is_command(MailboxCommand.CQC) & self.forget_cq))
+        m.d.sync += self.forgotten.eq(window.running & (self.forgotten | forget))
         with m.FSM():
             with m.State("IDLE"), m.If(window.running):
                 m.d.comb += self.started.eq(1)
@@ -190,18 +195,25 @@ class MailboxUnit(wiring.Component):
             with m.Else():
                 m.next = "STORE"
         with m.State("STORE"):
+            with m.If(self.forgotten):
+                self.finish(m, MailboxStatus.BAD_QUEUE)
+            with m.Else():
+                self.store(m, sq, cq)
+
+    def store(self, m, sq, cq) -> None:
+        """The context in `slot` is good: it counts from now on."""
+        m.d.comb += [
+            self.sq.req.eq(sq), self.cq.req.eq(cq),
+            self.sq.new_row.eq(self.slot), self.cq.new_row.eq(self.slot),
+            self.sq.write.eq(self.sq.ready), self.cq.write.eq(self.cq.ready),
+        ]
+        with m.If(Mux(sq, self.sq.ready, self.cq.ready | ~cq)):
             m.d.comb += [
-                self.sq.req.eq(sq), self.cq.req.eq(cq),
-                self.sq.new_row.eq(slot), self.cq.new_row.eq(slot),
-                self.sq.write.eq(self.sq.ready), self.cq.write.eq(self.cq.ready),
+                self.load_sq.eq(sq), self.load_cq.eq(cq),
+                self.load_eq.eq(self.is_command(MailboxCommand.EQC)),
+                self.load_aeq.eq(self.is_command(MailboxCommand.AEQC)),
             ]
-            with m.If(Mux(sq, self.sq.ready, self.cq.ready | ~cq)):
-                m.d.comb += [
-                    self.load_sq.eq(sq), self.load_cq.eq(cq),
-                    self.load_eq.eq(self.is_command(MailboxCommand.EQC)),
-                    self.load_aeq.eq(self.is_command(MailboxCommand.AEQC)),
-                ]
-                self.finish(m)
+            self.finish(m)
 
     def acceptable(self, m):
         """Whether the context in `slot` describes a ring this device can use."""
