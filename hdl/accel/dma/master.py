@@ -136,10 +136,12 @@ class MemoryMaster(wiring.Component):
         ports = len(self.writes)
         turn, mine, idle = self.choose(m, "write", self.writes, axi.bvalid & axi.bready,
                                        axi.bid[-1])
-        # AXI4 wants the data of bursts in the order of their addresses.
+        # AXI4 wants the data of bursts in the order of their addresses, and lets a slave wait for
+        # data before it takes the address.
         owed = data.StructLayout({"port": range(ports), "len": 8, "life": 1})
         m.submodules.order = order = fifo.SyncFIFOBuffered(width=owed.size, depth=8)
         first, last = data.View(owed, order.r_data), data.View(owed, order.w_data)
+        known = Signal()                        # the chosen burst is in `order` already
         beats = Signal(8)                       # of the first burst that have been sent
         give, room, ends = Signal(), ~axi.wvalid | axi.wready, beats == first.len
         beat = Signal(WriteBeat)
@@ -163,11 +165,12 @@ class MemoryMaster(wiring.Component):
                 port.error.eq(axi.bresp.as_value()[1]),
             ]
         self.address(m, "aw", turn)
+        m.d.sync += known.eq(axi.awvalid & ~axi.awready)
         m.d.comb += [
-            axi.awvalid.eq(turn.output.valid & order.w_rdy),
-            turn.output.ready.eq(axi.awready & order.w_rdy),
+            axi.awvalid.eq(turn.output.valid & (known | order.w_rdy)),
+            turn.output.ready.eq(axi.awvalid & axi.awready),
             last.port.eq(turn.port), last.len.eq(turn.output.payload.request.len),
-            last.life.eq(turn.output.payload.life), order.w_en.eq(axi.awvalid & axi.awready),
+            last.life.eq(turn.output.payload.life), order.w_en.eq(axi.awvalid & ~known),
             order.r_en.eq(give & ends),
             axi.bready.eq(1),
             self.write_idle.eq(idle),

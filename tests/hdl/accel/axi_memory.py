@@ -33,6 +33,8 @@ class AxiMemory:
         Chance, in each cycle and channel, of not being ready or valid.
     latency : int
         Cycles from an address to its first answer, at least.
+    data_first : bool
+        An address of a write is taken only while there are data.
 
     Members
     -------
@@ -43,8 +45,9 @@ class AxiMemory:
     """
 
     def __init__(self, axi, memory: SparseMemory, *, seed: int = 1, stall: float = 0.3,
-                 latency: int = 0):
+                 latency: int = 0, data_first: bool = False):
         self.axi, self.memory, self.stall, self.latency = axi, memory, stall, latency
+        self.data_first = data_first
         self.random = random.Random(seed)
         self.log: list[Access] = []
         self.hold: set[tuple[int | None, int]] = set()
@@ -113,7 +116,7 @@ class AxiMemory:
             self._read_beat = self._read_beat or self._next_beat()
             answer = answer or self._next_answer()
             ctx.set(axi.arready, self._coin())
-            ctx.set(axi.awready, self._coin())
+            ctx.set(axi.awready, self._coin() and (not self.data_first or ctx.get(axi.wvalid)))
             ctx.set(axi.wready, bool(self._writes) and not self._waits(self._writes[0][0])
                     and self._coin())
             ctx.set(axi.rvalid, self._read_beat is not None)
