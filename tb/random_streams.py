@@ -23,9 +23,11 @@ MAPPINGS = 10      # per half
 SHARED = 0.15      # contexts that use another one's address space
 FLIPPED = 0.04     # structures with one wrong bit
 
-# Bits whose change alters who may write what, or that stall: never flipped.
-_FIXED_STE = STE.S2S.mask | STE.S2HA.mask | STE.S2HD.mask | STE.S1STALLD.mask
-_FIXED_CD = CD.S.mask | CD.HA.mask | CD.HD.mask
+# Bits whose change alters who may write what, that stall, or that lend the tags of other tables to
+# these: never flipped.
+_FIXED_STE = (STE.S2S.mask | STE.S2HA.mask | STE.S2HD.mask | STE.S1STALLD.mask
+              | STE.S2VMID.mask)
+_FIXED_CD = CD.S.mask | CD.HA.mask | CD.HD.mask | CD.ASID.mask
 
 
 @dataclass
@@ -103,8 +105,11 @@ class Streams:
         stream.ste = self._overrides(stream.ste)
         if not stream.garbage and rng.random() < FLIPPED:
             stream.garbage = True
+            # STEs of one VMID agree about its tables.
+            fixed = sum(getattr(STE, name).mask for name in ("Config", *stream.vm.fields)) \
+                if stream.vm else 0
             stream.ste = STE(stream.ste.replace(S2HA=0, S2HD=0).value
-                             ^ _bit(rng, 256, _FIXED_STE))
+                             ^ _bit(rng, 256, _FIXED_STE | fixed))
         return stream
 
     def _overrides(self, ste: STE) -> STE:
@@ -208,10 +213,10 @@ class Streams:
         if found and (single or rng.random() < SHARED):
             cd, halves = rng.choice(found)
         else:
-            cd, halves = self._space(stream, single, alone)
-            self._spaces.append((owner, cd, halves))
-            if not single:
-                cd = self._bad_cd(stream, cd)
+            good, halves = self._space(stream, single, alone)
+            cd = good if single else self._bad_cd(stream, good)
+            if cd == good:  # CDs of one ASID agree about its tables
+                self._spaces.append((owner, cd, halves))
         self._memory.write(address, cd.to_bytes())
         stream.contexts.append(Context(ssid, address, cd, halves))
 
