@@ -108,8 +108,11 @@ class Machine:
         for _ in range(TRIES):
             if await self.consumed() == self.posted:
                 return
-        raise AssertionError(f"commands do not complete: {self._consumed} of {self.posted} are "
-                             "consumed")
+        raise self._stuck()
+
+    def _stuck(self) -> AssertionError:
+        return AssertionError(f"commands do not complete: {self._consumed} of {self.posted} are "
+                              "consumed")
 
     def sync(self) -> SYNC:
         """A CMD_SYNC; they signal in every way that there is, in turn."""
@@ -144,6 +147,8 @@ class Machine:
                 self.full += 1
                 await self._ring()
                 await self.consumed()
+            else:
+                raise self._stuck()
             slot = self._cmdq + COMMAND_BYTES * (self.posted & self._mask >> 1)
             self._memory.write(slot, command.to_bytes())
             self.posted += 1

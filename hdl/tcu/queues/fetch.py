@@ -70,6 +70,7 @@ class CommandFetch(wiring.Component):
         self._valid, self._error = Signal(depth, name="valid"), Signal(depth, name="error")
         self._burst = Signal(depth, name="burst")
         self._outstanding = Signal(log2depth + 1, name="outstanding")
+        self._open = Signal(depth, name="open")           # ids of reads not answered in full
         self._ask, self._count = Signal(name="ask"), Signal(LOG2BURST + 1, name="count")
         self._taken = Signal(name="taken")
 
@@ -95,7 +96,8 @@ class CommandFetch(wiring.Component):
                           <= entries(self.log2size)),
             room.eq((1 << self.log2depth) - self._used),
             self._ask.eq(self._active & self.run & consistent & self._waiting.any()
-                         & room.any() & (~request.valid | request.ready)),
+                         & room.any() & (~request.valid | request.ready)
+                         & ~self._open.bit_select(self._tail, 1)),
             self._count.eq(1 << size),
         ]
         for log2 in range(1, LOG2BURST + 1):
@@ -104,7 +106,9 @@ class CommandFetch(wiring.Component):
                 m.d.comb += size.eq(log2)
         with m.If(request.ready):
             m.d.sync += request.valid.eq(0)
+        # The first command of a read may have been used, and its slot be free, before its last.
         with m.If(self._ask):
+            m.d.sync += self._open.bit_select(self._tail, 1).eq(1)
             entry = position(self._ahead, self.log2size) << LOG2BYTES
             m.d.sync += [
                 request.valid.eq(1),
@@ -134,6 +138,8 @@ class CommandFetch(wiring.Component):
                 self._valid.bit_select(place, 1).eq(self._active),
                 self._error.bit_select(place, 1).eq(response.payload.error),
             ]
+            with m.If(response.payload.last):
+                m.d.sync += self._open.bit_select(response.payload.id[:self.log2depth], 1).eq(0)
 
     def _hand_on(self, m: Module, port) -> None:
         """Offer the command at the head."""

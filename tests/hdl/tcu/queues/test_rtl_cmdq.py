@@ -287,3 +287,18 @@ def test_random(seed):
         assert asids(bench) == expected
 
     QueueBench(busy=True, shuffle=True, latency=rng.randint(1, 12), seed=seed).run(script)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_place_is_free_before_its_read_is_answered(seed):
+    """Beats of reads interleave: the first command of a read may have been executed, and its place
+    be free, long before the last one has come."""
+    async def script(bench):
+        await bench.start()
+        for first in range(0, 120, 30):
+            await bench.send(*map(numbered, range(first, first + 30)))
+            await bench.drained()
+
+    bench = QueueBench(preset="tiny", log2cmdq=5, shuffle=True, busy=True, latency=1,
+                       seed=seed).run(script)
+    assert asids(bench) == list(range(120))
