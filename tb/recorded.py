@@ -72,6 +72,7 @@ class Recorder:
         self._env, self._machine, self._checker, self._skip = env, machine, checker, skip
         self._e2h = e2h
         self._syncs: list[int] = []
+        self._memory = memory
         memory.watch = self._write
 
     def _write(self, address: int, old: bytes, new: bytes, ago: int) -> None:
@@ -97,6 +98,8 @@ class Recorder:
             consumed = await self._machine.consumed()
             while self._syncs and self._syncs[0] <= consumed:
                 self._syncs.pop(0)
+                # What a walk has updated that a SYNC waited for, it could cache before.
+                self._memory.look()
                 self._checker.on_sync(self._env.cycles)
             if not self._syncs:
                 return
