@@ -15,8 +15,12 @@ def pick(raw: Value, field: Field) -> Value:
 
 
 def below(count: Value, width: int) -> Value:
-    """`width` bits with the `count` low ones set."""
-    return (Const(0, width) | ((Const(1, 1) << count) - 1))[:width]
+    """`width` bits with the `count` low ones set. Each is a term of the bits of `count`; a
+    subtraction would be a carry through all of them."""
+    mask: list[Value] = []  # by the bits of `count` so far
+    for bit in count:
+        mask = [m | bit for m in mask] + [bit] + [m & bit for m in mask]
+    return (Const(0, width) | Cat(mask))[:width]
 
 
 def bind(m: Module, name: str, value) -> Signal:

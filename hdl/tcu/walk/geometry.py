@@ -5,9 +5,9 @@ Arguments are used many times over: pass signals, not expressions.
 
 from typing import NamedTuple
 
-from amaranth import Cat, Mux, Value
+from amaranth import Cat, Const, Mux, Value
 
-from hdl.streams import PA_BITS
+from hdl.streams import ADDR_BITS, PA_BITS
 from hdl.tcu.bits import below, choose
 from spec import vmsa
 from spec.codes import SIZE_BITS
@@ -72,13 +72,19 @@ def shift(granule: Value, level: Value) -> Value:
     return at(granule, level, lambda g, n: g.shift(n))[:6]
 
 
-def start_level(granule: Value, ia: Value) -> Value:
+def input_mask(tnsz: Value, width: int) -> Value:
+    """The `width` low bits of the mask of the address bits that are translated, IA-1 to 0, for a
+    legal TnSZ."""
+    return ~Cat(reversed(list(below(tnsz, ADDR_BITS))))[:width]
+
+
+def start_level(granule: Value, translated: Value) -> Value:
     """Stage-1 start level: the lowest one whose shift is below IA, 2 bits."""
     per_granule = {}
     for g in GRANULES:
         level = Value.cast(3)
         for n in (2, 1, 0):
-            level = Mux(ia > g.shift(n), n, level)
+            level = Mux(translated[g.shift(n)], n, level)
         per_granule[g.value] = level
     return choose(granule, per_granule)[:2]
 
@@ -91,14 +97,17 @@ def index_offset(address: Value, granule: Value, level: Value) -> Value:
     return at(granule, level, case)
 
 
-def start_offset(address: Value, granule: Value, level: Value) -> Value:
-    """The same in the start table; `address` must be zero from bit IA upwards."""
-    def case(g: Granule, n: int) -> Value:
-        return Cat(0, 0, 0, address[g.shift(n):g.shift(n) + g.stride + vmsa.S2_CONCAT_BITS])
-    return at(granule, level, case)
+def start_descriptor(base: Value, offset: Value, translated: Value, granule: Value,
+                     level: Value) -> Value:
+    """Address of the descriptor in the start table at `base`, whose bits below the size of the
+    table, 8 * 2^(IA - shift) bytes, count as 0. `translated` is the `input_mask`, `offset` the
+    translated bits of the address."""
+    inside = Const(0, PA_BITS) | Cat(Const(-1, DESCRIPTOR_SHIFT),
+                                     _start_index(translated, granule, level))
+    return base & ~inside | Cat(Const(0, DESCRIPTOR_SHIFT), _start_index(offset, granule, level))
 
 
-def align_start(base: Value, ia: Value, granule: Value, level: Value) -> Value:
-    """Start table base with the bits below its size, 8 * 2^(IA - shift) bytes, cleared."""
-    count = (ia - shift(granule, level) + DESCRIPTOR_SHIFT)[:6]
-    return base & ~below(count, PA_BITS)
+def _start_index(bits: Value, granule: Value, level: Value) -> Value:
+    """Those of `bits` that tell the descriptors of a start table of `level`."""
+    return at(granule, level, lambda g, n: bits[
+        g.shift(n):g.shift(n) + g.stride + vmsa.S2_CONCAT_BITS])

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.streams import ADDR_BITS, PA_BITS
-from hdl.tcu.bits import below, bind, choose
+from hdl.tcu.bits import bind, choose
 from hdl.tcu.context import KeptCD
 from hdl.tcu.walk import geometry
 from spec.codes import TG0_SHIFT, TG1_SHIFT
@@ -47,10 +47,9 @@ class TableSelect(wiring.Component):
         def side(zero, one):
             return Mux(self.half, one, zero)
 
-        ia = bind(m, "ia", geometry.input_bits(side(cd.T0SZ, cd.T1SZ)))
         granule = bind(m, "granule", stage1_granule(cd, self.half, self.impl))
         # The bits above the input size must all equal the half's bit; TBI exempts the top byte.
-        low = bind(m, "low", below(ia, ADDR_BITS))
+        low = bind(m, "low", geometry.input_mask(side(cd.T0SZ, cd.T1SZ), ADDR_BITS))
         compared = Mux(side(cd.TBI0, cd.TBI1), low | Const(0xFF << 56, ADDR_BITS), low)
         outside = ((addr ^ self.half.replicate(ADDR_BITS)) & ~compared).any()
         disabled = side(cd.EPD0, cd.EPD1) & ~self.el2
@@ -58,12 +57,11 @@ class TableSelect(wiring.Component):
         if self.impl.E0PD:
             fault |= side(cd.E0PD0, cd.E0PD1) & self.unpriv & ~self.el2
         base = side(KeptCD.address(cd, "TTB0"), KeptCD.address(cd, "TTB1"))
-        table = geometry.align_start(base, ia, granule, self.level)
         offset = bind(m, "offset", addr & low)
         m.d.comb += [
             self.fault.eq(fault),
-            self.level.eq(geometry.start_level(granule, ia)),
-            self.descriptor.eq(table | geometry.start_offset(offset, granule, self.level)),
+            self.level.eq(geometry.start_level(granule, low)),
+            self.descriptor.eq(geometry.start_descriptor(base, offset, low, granule, self.level)),
         ]
         return m
 
@@ -96,13 +94,14 @@ class StageTwoStart(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        ia = bind(m, "ia", geometry.input_bits(self.t0sz))
+        low = bind(m, "low", geometry.input_mask(self.t0sz, PA_BITS))
         granule = bind(m, "granule", geometry.granule_of(self.tg, TG0_SHIFT, self.impl))
-        table = geometry.align_start(self.ttb, ia, granule, self.level)
+        offset = bind(m, "offset", self.ipa & low)
         m.d.comb += [
-            self.fault.eq((self.ipa & ~below(ia, PA_BITS)).any()),
+            self.fault.eq((self.ipa & ~low).any()),
             self.level.eq(stage2_level(granule, self.sl0)),
-            self.descriptor.eq(table | geometry.start_offset(self.ipa, granule, self.level)),
+            self.descriptor.eq(
+                geometry.start_descriptor(self.ttb, offset, low, granule, self.level)),
         ]
         return m
 
