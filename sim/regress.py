@@ -73,6 +73,9 @@ def command(sim: str, preset: str, seeds: int, seed: int | None, case: str | Non
         config = Config.preset(preset)
     except ConfigError as error:
         raise click.BadParameter(str(error), param_hint="--preset") from None
+    if case not in (None, *turns(config)) and not config.clients:
+        raise click.BadParameter(f"{case} needs clients, of which {preset} has none",
+                                 param_hint="--case")
     if lines and sim != "verilator":
         raise click.BadParameter("only Verilator counts lines", param_hint="--rtl-coverage")
     start = time.monotonic()
@@ -108,7 +111,9 @@ def command(sim: str, preset: str, seeds: int, seed: int | None, case: str | Non
 
 
 def turns(config: Config) -> list[str]:
-    """The cases that seeds take turns at."""
+    """The cases that seeds take turns at; without clients only the accelerator is there to work."""
+    if not config.clients:
+        return ["accel"]
     return [name for name in CASES if name != "stalls" or can_stall(config)]
 
 

@@ -35,7 +35,7 @@ class Layout:
 
     def far(self, rng: Random, oas: int) -> int:
         """An address without memory, beyond every output size below OAS."""
-        return (1 << oas) - (rng.randrange(1, 1 << 10) << 30)
+        return (1 << oas) - (rng.randrange(1, 1 << min(10, oas - 31)) << 30)
 
     def outside(self, rng: Random) -> int:
         """An address without memory."""

@@ -51,6 +51,11 @@ def weather(env: Env) -> None:
         client.knobs.r_stall = client.knobs.b_stall = rng.choice((0, 20_000))
 
 
+def beat(env: Env) -> int:
+    """Most bytes of a beat of the clients."""
+    return int(min(client.knobs.bytes for client in env.clients))
+
+
 def request(txn: Transaction, rng: Random) -> Request:
     """The AXI request of a transaction, sometimes a burst that stays in its page."""
     size = txn.size.bit_length() - 1

@@ -50,7 +50,8 @@ class Use:
 class World:
     """Random structures in `memory`, reproducible from `rng`.
 
-    `build` writes them; `registers` says where the stream table is; `access` draws a transaction.
+    `build` writes them; `registers` says where the stream table is; `access` draws a transaction
+    of at most `beat` bytes.
 
     Members
     -------
@@ -65,8 +66,9 @@ class World:
     """
 
     def __init__(self, rng: Random, impl: Implementation, memory: Memory,
-                 layout: Layout) -> None:
+                 layout: Layout, beat: int = 16) -> None:
         self.rng, self.impl, self.memory, self.layout = rng, impl, memory, layout
+        self._beat = beat
         self.pages = PageAllocator(memory, layout.base, 2 * (layout.data - layout.base))
         self.streams: list[Stream] = []
         self.vms: list[Vm] = []
@@ -150,7 +152,7 @@ class World:
             ssid = None
         elif draw < 0.12:
             ssid = rng.getrandbits(rng.choice((3, 6, 20)))
-        size = rng.choice((1, 2, 4, 8, 8, 16, 16))
+        size = min(rng.choice((1, 2, 4, 8, 8, self._beat, self._beat)), self._beat)
         write = rng.random() < 0.4 and not stream.garbage
         txn = Transaction(sid=sid, ssid=ssid, addr=address & ~(size - 1) & (1 << 64) - 1,
                           write=write, size=size, pnu=rng.random() < 0.4,

@@ -18,7 +18,7 @@ from tb.coverage import Counts
 from tb.env import Env
 from tb.machine import Machine, register_state
 from tb.random_spaces import Layout
-from tb.random_traffic import poison, weather
+from tb.random_traffic import beat, poison, weather
 from tb.random_world import World
 from tb.recorded import RecordedMemory, Recorder
 from tb.witness import observe
@@ -58,7 +58,7 @@ class Rounds:
         """Random tables."""
         self.memory = RecordedMemory(self.env.mem.plain())
         self.world = World(Random(self.env.rng.getrandbits(32)), self.machine.impl, self.memory,
-                           self._layout)
+                           self._layout, beat(self.env))
         self.world.build()
         return self.world
 

@@ -29,7 +29,6 @@ Key = tuple[int, int | None, int, bool]  # StreamID, SubstreamID, address, write
 
 # Answers.
 RETRY, ABORT, RAZWI, TERM, OFF = "retry", "abort", "razwi", "term", "off"
-_ENDINGS = {RAZWI: Ending.RAZWI}  # the others: abort
 
 
 def key_of(txn: Transaction) -> Key:
@@ -245,7 +244,8 @@ class StallSoftware:
                 assert last or attempt.answer == RETRY, (seen, attempts)
             answer = attempts[-1].answer if attempts else RETRY
             if answer != RETRY:
-                want = _ENDINGS.get(answer, Ending.ABORT)
+                razwi = answer == RAZWI and not self._world.impl.TERM_MODEL
+                want = Ending.RAZWI if razwi else Ending.ABORT
                 assert seen.ending is want, f"{answer}, but {seen}"
                 continue
             final = replace(seen, issued=issued, completed=max(issued, seen.completed))

@@ -24,7 +24,7 @@ from tb.env import Env
 from tb.machine import Machine, register_state
 from tb.random_changes import Changes
 from tb.random_spaces import Layout
-from tb.random_traffic import poison, queue_sizes, request, untouched, weather
+from tb.random_traffic import beat, poison, queue_sizes, request, untouched, weather
 from tb.random_world import World
 from tb.scoreboard import Scoreboard
 
@@ -46,7 +46,8 @@ async def random_translation(env: Env) -> dict[str, Any]:
     env.open_memory(layout.base, layout.end - layout.base)
     machine = await Machine.probe(env)
     queue_sizes(env, machine)
-    world = World(Random(rng.getrandbits(32)), machine.impl, env.mem.plain(), layout)
+    world = World(Random(rng.getrandbits(32)), machine.impl, env.mem.plain(), layout,
+                  beat(env))
     world.build()
     poison(env, world)
     weather(env)

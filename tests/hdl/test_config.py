@@ -1,9 +1,12 @@
 """Configuration: presets are valid, errors name the parameter."""
 
 import pytest
+from amaranth.hdl import Fragment
 
 from hdl.config import Config, ConfigError
+from hdl.top import Substream
 from spec.impl import PRESETS
+from tests.hdl.odd_sizes import ODD
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -60,3 +63,8 @@ def test_a_preset_with_other_parameters():
 def test_a_preset_with_parameters_that_are_none(name):
     with pytest.raises(ConfigError):
         Config.preset(name)
+
+
+@pytest.mark.parametrize("preset", ODD.values(), ids=list(ODD))
+def test_odd_sizes_can_be_built(preset):
+    Fragment.get(Substream(Config.preset(preset)), None)

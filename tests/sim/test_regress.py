@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from hdl.config import Config
 from sim import regress_state, rtl_coverage
 from sim.build import build
-from sim.regress import coverage, summary, turns, unseen
+from sim.regress import command, coverage, summary, turns, unseen
 from sim.regress_state import State
 from sim.runner import RunResult, run
 from sim.toolchain import ROOT
@@ -93,6 +94,13 @@ def test_what_nothing_hit_is_named():
 @pytest.mark.parametrize(("preset", "stalls"), [("tiny", False), ("base", True)])
 def test_seeds_take_turns_at_what_the_design_can(preset, stalls):
     assert ("stalls" in turns(Config.preset(preset))) == stalls
+
+
+def test_without_clients_only_the_accelerator_works():
+    assert turns(Config.preset("tiny:clients=0")) == ["accel"]
+    result = CliRunner().invoke(command, ["--preset", "tiny:clients=0", "--case", "translation"])
+    assert result.exit_code == 2
+    assert "needs clients" in result.output
 
 
 def test_lines_and_toggles_are_merged_by_block(tmp_path):
