@@ -12,11 +12,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.onehot import PAGE_BITS, decode, encode, first_one
-from hdl.streams import SID_BITS, TranslationRequest
+from hdl.streams import TranslationRequest
 from hdl.tcu.bits import bind
-from hdl.tcu.config.cache import CdKey
+from hdl.tcu.config.cache import CdLookup, SteLookup
 from hdl.tcu.config.substream import Substream
-from hdl.tcu.context import KeptCD, KeptSTE, Phase
+from hdl.tcu.context import KeptSTE, Phase
 from hdl.tcu.contexts import Ends, index_bits
 
 MARK_BITS = 10  # of the hash by which contexts of one page find each other
@@ -27,20 +27,6 @@ class Entry(data.Struct):
 
     phase: Phase
     stage1: unsigned(1)
-
-
-class SteLookup(wiring.Signature):
-    """STE cache, seen from the asker; combinational."""
-
-    def __init__(self):
-        super().__init__({"sid": Out(SID_BITS), "hit": In(1), "found": In(KeptSTE.layout)})
-
-
-class CdLookup(wiring.Signature):
-    """CD cache, seen from the asker; combinational."""
-
-    def __init__(self):
-        super().__init__({"key": Out(CdKey), "hit": In(1), "found": In(KeptCD.layout)})
 
 
 class Intake(wiring.Component):

@@ -24,19 +24,17 @@ from hdl.streams import (
     TranslationRequest,
     TranslationResponse,
 )
+from hdl.tcu.caches import Caches
 from hdl.tcu.collect import Collector
-from hdl.tcu.config.cache import cd_cache, ste_cache
 from hdl.tcu.config.step import ConfigStep
-from hdl.tcu.context import Action, Found, KeptCD, KeptSTE, Phase, Step
+from hdl.tcu.context import Action, Phase, Step
 from hdl.tcu.contexts import Contexts, Ends, Lifetimes, index_bits
 from hdl.tcu.faults import FaultReport, FaultReporter
 from hdl.tcu.intake import Intake
 from hdl.tcu.output import Output
 from hdl.tcu.updates import Updates
-from hdl.tcu.walk.cache import ipa_cache, table_cache
 from hdl.tcu.walk.step import WalkStep
 from hdl.tcu.walk.tags import Tags
-from hdl.tcu.walk.tlb import MainTlb
 
 CONFIG_PHASES = (Phase.START, Phase.L1STD, Phase.STE, Phase.SUBSTREAM, Phase.L1CD, Phase.CD)
 WALK_PHASES = (Phase.SELECT, Phase.S1, Phase.S2START, Phase.S2, Phase.LOCK, Phase.WROTE)
@@ -89,6 +87,7 @@ class Translator(wiring.Component):
         m.submodules.again = self._again = fifo.SyncFIFO(
             width=bits, depth=self.walks + 1)  # a step may take from it and add to it
         m.submodules.faulted = self._faulted = fifo.SyncFIFO(width=bits, depth=self.walks)
+        m.submodules.caches = self._caches = Caches(self.config)
         m.submodules.updates = self._updates = Updates(self.walks)
         m.submodules.report = self._report = FaultReport(self.impl)
         m.submodules.reporter = self._reporter = FaultReporter(self.faults)
@@ -96,14 +95,13 @@ class Translator(wiring.Component):
         self._commit = Signal()  # the step computed in this cycle takes place
         self._responds = Signal()
         self._room = Signal()  # for an answer
-        self._fill = Signal()  # what this step learns may enter a cache
         self._accept(m)
         self._choose(m)
         self._compute(m)
         self._taint(m)
+        self._keep(m)
         self._configuration(m)
         self._main_tlb(m)
-        self._tables(m)
         self._outcome(m)
         self._reads(m, bits)
         self._update(m)
@@ -191,87 +189,66 @@ class Translator(wiring.Component):
                     m.d.comb += [getattr(step, name).eq(getattr(part, name))
                                  for name in ("action", "next", "size", "lock", "word", "reply")]
 
-    def _configuration(self, m: Module) -> None:
-        """STEs and CDs, read by a step or found in a cache by the intake, into contexts."""
-        contexts, step, config = self._contexts, self._step, self._config_step
-        intake, read = self._intake, self._collector.structures.payload.data
-        m.submodules.ste_cache = stes = ste_cache(self.config.ste_entries)
-        m.submodules.cd_cache = cds = cd_cache(self.config.cd_entries)
+    def _keep(self, m: Module) -> None:
+        """What the caches learn from the step, and forget; nothing is kept while the SMMU is
+        off."""
+        step, caches, lifetimes = self._step, self._caches, self._lifetimes
+        config, walk = self._config_step, self._walk_step
         m.d.comb += [
-            stes.lookup.sid.eq(intake.ste.sid), stes.place.sid.eq(step.req.sid),
-            cds.lookup.eq(intake.cd.key), cds.place.sid.eq(step.req.sid),
-            cds.place.index.eq(config.index), cds.place.nested.eq(step.ste.Config[1]),
+            caches.drop.eq(lifetimes.invalidate), caches.invalidation.eq(self.inv.payload),
+            caches.flush.eq(~self.state.smmuen),
+            caches.structure.eq(self._collector.structures.payload.data),
+            caches.ste_key.sid.eq(step.req.sid), caches.ste_accept.eq(config.ste_accept),
+            caches.cd_key.sid.eq(step.req.sid), caches.cd_key.index.eq(config.index),
+            caches.cd_key.nested.eq(step.ste.Config[1]), caches.cd_accept.eq(config.cd_accept),
+            caches.phase.eq(step.walk.phase), caches.level.eq(step.walk.level),
+            caches.level2.eq(step.walk.level2), caches.takes_place.eq(self._commit),
+            caches.want1.eq(walk.want1), caches.want2.eq(walk.want2),
         ]
-        for cache, kept, lookup, accept, write, index, busy, ours in (
-                (stes, KeptSTE, intake.ste, config.ste_accept, intake.ste_write, intake.first,
-                 intake.ste_busy, ("write_ste", "ste_index", "ste_in")),
-                (cds, KeptCD, intake.cd, config.cd_accept, intake.cd_write, intake.second,
-                 intake.cd_busy, ("write_cd", "cd_index", "cd_in"))):
-            strobe, where, value = (getattr(contexts, name) for name in ours)
-            m.d.comb += [
-                lookup.hit.eq(cache.hit), lookup.found.eq(cache.found), cache.use.eq(write),
-                cache.content.eq(kept.pack(read)), cache.fill.eq(self._fill & accept),
-                busy.eq(self._commit & accept), strobe.eq(busy | write),
-                where.eq(Mux(busy, contexts.index, index)),
-                value.eq(Mux(busy, cache.content, cache.found)),
-            ]
-            self._maintain(m, cache)
-
-    def _main_tlb(self, m: Module) -> None:
-        """Asked when the CD is known; what it has is with the context a cycle later."""
-        m.submodules.tlb = self._tlb = tlb = MainTlb(self.config.tlb_entries)
-        m.submodules.tags = tags = Tags(self.impl)
-        contexts, step, intake = self._contexts, self._step, self._intake
-        leaf, found, asked = self._walk_step.leaf1, Signal(Found), Signal.like(contexts.index)
-        by_step, answered = intake.cd_busy, Signal()
-        m.d.comb += [
-            tags.ste.eq(Mux(by_step, step.ste, intake.second_ste)), tags.cd.eq(contexts.cd_in),
-            tags.addr.eq(Mux(by_step, step.req.addr, intake.second_req.addr)),
-            tags.e2h.eq(self.state.cr2_e2h),
-            tlb.look.eq(contexts.write_cd), tlb.want.eq(tags.want),
-            contexts.write_found.eq(answered), contexts.found_index.eq(asked),
-            contexts.found_in.eq(tlb.found),
-            found.eq(Mux(answered & (asked == contexts.index), tlb.found, contexts.found)),
-            leaf.hit.eq(found.hit), leaf.level.eq(found.level), leaf.found.eq(found.leaf),
-            tlb.fill.eq(self._fill & leaf.accept), tlb.learn.eq(self._walk_step.want1),
-            tlb.level.eq(step.walk.level), tlb.content.eq(leaf.content), tlb.known.eq(found),
-        ]
-        m.d.sync += [answered.eq(tlb.look), asked.eq(contexts.cd_index)]
-        self._maintain(m, tlb)
-
-    def _tables(self, m: Module) -> None:
-        """Descriptors from and to the caches of both stages."""
-        walk, step, config = self._walk_step, self._step, self.config
-        caches = [("table1", table_cache(config.walk_entries, 1), walk.want1, step.walk.level,
-                   Phase.SELECT)]
-        if self.impl.S2P:
-            caches += [(name, cache, walk.want2, step.walk.level2, Phase.S2START)
-                       for name, cache in (("table2", table_cache(config.walk_entries, 2)),
-                                           ("leaf2", ipa_cache(config.ipa_entries)))]
-        for name, cache, want, level, phase in caches:
-            m.submodules[name] = cache
-            known = getattr(walk, name)
-            m.d.comb += [
-                cache.want.eq(want), cache.learn.eq(want), cache.fill_level.eq(level),
-                known.hit.eq(cache.hit), known.level.eq(cache.level), known.found.eq(cache.found),
-                cache.use.eq(self._commit & (step.walk.phase == phase)),
-                cache.fill.eq(self._fill & known.accept), cache.content.eq(known.content),
-            ]
-            self._maintain(m, cache)
-
-    def _maintain(self, m: Module, cache) -> None:
-        """Nothing is kept while the SMMU is off."""
-        m.d.comb += [
-            cache.drop.eq(self._lifetimes.invalidate), cache.invalidation.eq(self.inv.payload),
-            cache.flush.eq(~self.state.smmuen),
-        ]
+        for name in ("table1", "leaf1", "table2", "leaf2"):
+            wiring.connect(m, getattr(walk, name), getattr(caches, name))
 
     def _taint(self, m: Module) -> None:
         """No lost invalidation: what a context has read since it began is kept only if no
         Invalidation has come since it began."""
-        stale = self._lifetimes.stale.bit_select(self._contexts.index, 1)
-        m.d.comb += self._fill.eq(self._commit & ~stale & ~self._lifetimes.invalidate
-                                  & self.state.smmuen)
+        lifetimes = self._lifetimes
+        stale = lifetimes.stale.bit_select(self._contexts.index, 1)
+        m.d.comb += self._caches.fill.eq(
+            self._commit & ~stale & ~lifetimes.invalidate & self.state.smmuen)
+
+    def _configuration(self, m: Module) -> None:
+        """STEs and CDs, read by a step or found in a cache by the intake, into contexts."""
+        contexts, intake, caches = self._contexts, self._intake, self._caches
+        wiring.connect(m, intake.ste, caches.ste)
+        wiring.connect(m, intake.cd, caches.cd)
+        m.d.comb += [caches.ste_used.eq(intake.ste_write), caches.cd_used.eq(intake.cd_write)]
+        for accept, kept, found, write, index, busy, ours in (
+                (caches.ste_accept, caches.ste_kept, caches.ste.found, intake.ste_write,
+                 intake.first, intake.ste_busy, ("write_ste", "ste_index", "ste_in")),
+                (caches.cd_accept, caches.cd_kept, caches.cd.found, intake.cd_write,
+                 intake.second, intake.cd_busy, ("write_cd", "cd_index", "cd_in"))):
+            strobe, where, value = (getattr(contexts, name) for name in ours)
+            m.d.comb += [
+                busy.eq(self._commit & accept), strobe.eq(busy | write),
+                where.eq(Mux(busy, contexts.index, index)), value.eq(Mux(busy, kept, found)),
+            ]
+
+    def _main_tlb(self, m: Module) -> None:
+        """Asked when the CD is known; what it has is with the context a cycle later."""
+        m.submodules.tags = tags = Tags(self.impl)
+        contexts, step, intake, caches = self._contexts, self._step, self._intake, self._caches
+        asked, by_step, answered = Signal.like(contexts.index), intake.cd_busy, Signal()
+        m.d.comb += [
+            tags.ste.eq(Mux(by_step, step.ste, intake.second_ste)), tags.cd.eq(contexts.cd_in),
+            tags.addr.eq(Mux(by_step, step.req.addr, intake.second_req.addr)),
+            tags.e2h.eq(self.state.cr2_e2h),
+            caches.look.eq(contexts.write_cd), caches.look_for.eq(tags.want),
+            contexts.write_found.eq(answered), contexts.found_index.eq(asked),
+            contexts.found_in.eq(caches.found),
+            caches.known.eq(Mux(answered & (asked == contexts.index),
+                                caches.found, contexts.found)),
+        ]
+        m.d.sync += [answered.eq(caches.look), asked.eq(contexts.cd_index)]
 
     def _outcome(self, m: Module) -> None:
         """New state of the context, and the queue it waits in next."""
@@ -358,7 +335,7 @@ class Translator(wiring.Component):
         m.d.comb += [
             activity.requests.eq(intake.begin), activity.merged.eq(intake.merged),
             activity.ste_hits.eq(intake.ste_write), activity.cd_hits.eq(intake.cd_write),
-            activity.tlb_hits.eq(contexts.write_found & self._tlb.found.hit),
+            activity.tlb_hits.eq(contexts.write_found & self._caches.found.hit),
             activity.walks.eq(self._wants_read & ~walked.bit_select(contexts.index, 1)),
             activity.reads.eq(self._wants_read),
             activity.updates.eq(self.write.req.valid & self.write.req.ready),

@@ -78,7 +78,7 @@ class Mutant:
 
 MUTANTS = (
     Mutant("fills of walks that an invalidation has overtaken", "hdl/tcu/translate.py",
-           "self._commit & ~stale & ~self._lifetimes.invalidate\n", "self._commit\n"),
+           " & ~stale & ~lifetimes.invalidate", ""),
     Mutant("answers that an invalidation has overtaken stay in the micro TLB",
            "hdl/tbu/channel.py", "response.cacheable & ~slots.answer_stale",
            "response.cacheable"),

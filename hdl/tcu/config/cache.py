@@ -1,7 +1,8 @@
 """The STE cache and the CD cache: structures that passed their checks (reference 6.3)."""
 
 from amaranth import Cat, Module, Mux, unsigned
-from amaranth.lib import data
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
 from hdl.streams import SID_BITS, SSID_BITS, InvOp
 from hdl.tcu.bits import bind
@@ -22,6 +23,20 @@ class CdKey(data.Struct):
     sid: unsigned(SID_BITS)
     index: unsigned(SSID_BITS)
     nested: unsigned(1)
+
+
+class SteLookup(wiring.Signature):
+    """STE cache, seen from the asker; combinational."""
+
+    def __init__(self):
+        super().__init__({"sid": Out(SID_BITS), "hit": In(1), "found": In(KeptSTE.layout)})
+
+
+class CdLookup(wiring.Signature):
+    """CD cache, seen from the asker; combinational."""
+
+    def __init__(self):
+        super().__init__({"key": Out(CdKey), "hit": In(1), "found": In(KeptCD.layout)})
 
 
 def _streams(m: Module, inv):

@@ -83,7 +83,7 @@ def test_no_read_of_a_walk_outlives_an_invalidation(number):
 def test_without_the_guard_every_such_read_would(number, monkeypatch):
     """The check above sees the STE, the CD and the leaf that a fill without its guard keeps."""
     monkeypatch.setattr(Translator, "_taint",
-                        lambda self, m: m.d.comb.__iadd__(self._fill.eq(self._commit)))
+                        lambda self, m: m.d.comb.__iadd__(self._caches.fill.eq(self._commit)))
     assert answers_after_change(number)[1] == OLD
 
 
