@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
-from spec.codes import SizeCode
 from spec.impl import PRESETS, Implementation
 from spec.qm import QUEUES_MAX
 from spec.registers import HTTU, TTF
@@ -18,7 +17,7 @@ DATA_WIDTHS = (32, 64, 128, 256, 512)
 
 
 # Largest value of the ID fields that the RTL does not know in full.
-LIMITS = {"OAS": SizeCode.B48, "TTF": TTF.AARCH64, "HTTU": HTTU.DIRTY, "DS": 0, "EPAN": 0}
+LIMITS = {"TTF": TTF.AARCH64, "HTTU": HTTU.DIRTY, "DS": 0}
 
 
 class ConfigError(ValueError):
@@ -173,10 +172,12 @@ _NUMBERS = tuple(field.name for field in fields(Config) if field.name != "impl")
 _TINY = {"utlb_entries": 8, "tbu_slots": 4, "tbu_threads": 4, "write_blocks": 2, "walks": 2,
          "memory_reads": 4, "ste_entries": 2, "cd_entries": 2, "walk_entries": 2,
          "tlb_entries": 16, "ipa_entries": 2}
+_BASE = {"utlb_entries": 32, "queues": 16}
 SIZES: dict[str, dict[str, int]] = {
     "tiny": _TINY,
     "tiny-stall": _TINY,
-    "base": {"utlb_entries": 32, "queues": 16},
+    "base": _BASE,
+    "wide": _BASE,
     "full": {"utlb_entries": 64, "tbu_slots": 64, "tbu_threads": 32, "write_blocks": 32,
              "walks": 32, "memory_reads": 32, "queues": 64, "ste_entries": 64, "cd_entries": 64,
              "walk_entries": 32, "tlb_entries": 1024, "ipa_entries": 64},

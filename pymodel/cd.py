@@ -14,7 +14,7 @@ from spec.codes import TG0_SHIFT, TG1_SHIFT, output_bits
 from spec.context import CD
 from spec.events import EventType
 from spec.registers import HTTU
-from spec.vmsa import start_level, start_table_bytes
+from spec.vmsa import WIDE_TABLE_BYTES, start_level, start_table_bytes
 
 _TAG_BITS = 8  # the top byte that TBI ignores
 
@@ -43,7 +43,7 @@ class Region:
         self.start = start_level(g, ia)
         self.start_mask = (1 << (ia - self.geometry.shifts[self.start])) - 1
         self.table = ttb & -max(start_table_bytes(g, self.start, ia),
-                                64 if out_bits == rules.wide_bits else 0)
+                                WIDE_TABLE_BYTES if out_bits == rules.wide_bits else 0)
         self.check_mask = (1 << (64 - _TAG_BITS if tbi else 64)) - (1 << ia)
         self.check_value = self.check_mask if upper else 0
         self.had = bool(had and rules.impl.HAD)

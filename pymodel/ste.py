@@ -14,7 +14,7 @@ from spec.context import CD_BYTES, CD_LEAF_BITS, L1CD_BYTES
 from spec.events import EventType
 from spec.registers import HTTU
 from spec.stream_table import STE, SteConfig, SteS1DSS, SteSTRW
-from spec.vmsa import s2_start_level, start_table_bytes
+from spec.vmsa import WIDE_TABLE_BYTES, s2_start_level, start_table_bytes
 
 
 class Stage2:
@@ -50,7 +50,8 @@ class Stage2:
         self.start_mask = (1 << (self.input_bits - self.geometry.shifts[start])) - 1
         self.output_bits = output_bits(ste.S2PS, rules.oas_bits)
         size = start_table_bytes(g, start, self.input_bits)
-        self.table = ste.S2TTB & -max(size, 64 if self.output_bits == rules.wide_bits else 0)
+        least = WIDE_TABLE_BYTES if self.output_bits == rules.wide_bits else 0
+        self.table = ste.S2TTB & -max(size, least)
         self.big, self.affd = bool(ste.S2ENDI), bool(ste.S2AFFD)
         self.ha = bool(ste.S2HA and impl.HTTU)
         # S2HD with S2HA=0 behaves as both 0.

@@ -279,6 +279,9 @@ PRESETS: dict[str, Implementation] = {
     "full": Implementation.from_idrs(
         _BASE.idr0, _BASE.idr1, _BASE.idr3,
         r.IDR5.STALL_MAX.replace(_BASE.idr5, 64), _BASE.aidr),
+    # What the architecture has beyond base's profile: 52-bit addresses, later permissions.
+    "wide": replace(_BASE, OAS=SizeCode.B52, VAX=1, EPAN=1, E0PD=1, PTWNNC=1, STT=1, VMW=1, SEV=1,
+                    ArchMinorRev=3),
     # The ID registers of QEMU's model, with both stages and with one.
     "qemu": Implementation.from_idrs(0x0D44_101B, 0x0273_0010, 0x1414, 0x74, 1),
     "qemu-s1": Implementation.from_idrs(0x0D44_101A, 0x0273_0010, 0x1404, 0x74, 1),
@@ -330,6 +333,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("Range invalidation", "RIL", "6.3", "range form of TLBI and TTL"),
     Feature("Break before make", "BBML", "4.6", "level of change of block size in place"),
     Feature("E0PD", "E0PD", "4.4", "unprivileged access to one half always faults"),
+    Feature("EPAN", "EPAN", "4.6", "PAN also where unprivileged code may execute"),
     Feature("Walk into Device", "PTWNNC", "2.5", "done as Normal-NC"),
     Feature("Output size", "OAS", "1.3", "code of the physical address size"),
     Feature("4 KB granule", "GRAN4K", "4.6", ""),

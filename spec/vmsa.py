@@ -158,6 +158,9 @@ def start_table_bytes(g: int, level: int, ia: int) -> int:
     return DESCRIPTOR_BYTES << max(0, ia - shift(g, level))
 
 
+# Least alignment of a start table where the effective IPS or S2PS is 52 bits.
+WIDE_TABLE_BYTES = 64
+
 # Levels that may hold a block, with output addresses of up to 48 bits.
 BLOCK_LEVELS: dict[int, tuple[int, ...]] = {12: (1, 2), 14: (2,), 16: (2,)}
 

@@ -112,7 +112,7 @@ class Changes:
             output = vm.output() if vm and use.context else \
                 world.layout.output(rng, world.impl.oas_bits)
             leaf.value = table.random_leaf().value | DescriptorType.TABLE_OR_PAGE \
-                | output & -(1 << table.g)
+                | table.address(output & -(1 << table.g))
             leaf.present = True
         table.put(leaf.slot, leaf.value if leaf.present else 0)
         return self._gone(use, leaf.level, single=True, shared=not old & S1Leaf.nG.mask)

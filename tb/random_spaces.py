@@ -10,10 +10,20 @@ from pymodel.memory import PAGE, Memory
 from spec.codes import SIZE_CODE, TG0_CODE
 from spec.impl import Implementation
 from spec.registers import HTTU, TTENDIAN
-from spec.vmsa import S2_START_LEVEL, S2_START_OAS, S2AP, S2Leaf, s2_start_fits, shift, stride
+from spec.vmsa import (
+    S2_START_LEVEL,
+    S2_START_OAS,
+    S2AP,
+    S1Leaf,
+    S2Leaf,
+    s2_start_fits,
+    shift,
+    stride,
+)
 from tb.random_tables import Leaf, StageTable
 
 MAPPINGS = 16
+REACH = S1Leaf.Address.hi + 1  # address bits that every descriptor can name
 SPOILED = 3
 
 
@@ -52,7 +62,8 @@ class Vm:
     """A virtual machine: a VMID and stage-2 tables.
 
     Structures that are found by an IPA (CDs, stage-1 tables) lie in the upper half of the IPA
-    space; what clients may overwrite, in the lower half.
+    space, or of its first 48 bits, which is all that most descriptors can name; what clients may
+    overwrite, outside.
 
     Members
     -------
@@ -80,14 +91,16 @@ class Vm:
             "S2HD": int(impl.HTTU >= HTTU.DIRTY and rng.random() < 0.5),
             "S2R": int(rng.random() < 0.8), "S2FWB": int(impl.FWB and rng.random() < 0.3),
             "S2IR0": rng.randrange(4), "S2OR0": rng.randrange(4), "S2SH0": rng.randrange(4)}
+        self._half = min(ia, REACH) - 1
+        self._outside = (1 << ia) - 1 & ~(1 << self._half)
         self._pool = (0, 0, 0)  # next IPA, its PA, bytes left
         self._pools: dict[int, int] = {}  # first IPA to bytes
         for _ in range(MAPPINGS):
-            near = self.table.random_iova() & (1 << ia - 1) - 1
+            near = self.table.random_iova() & self._outside
             self.table.map(near, self.table.random_level(), layout.output(rng, impl.oas_bits))
         self.leaves = list(self.table.leaves)  # what clients may overwrite
         for _ in range(SPOILED):
-            self.table.spoil(self.table.random_iova() & (1 << ia - 1) - 1,
+            self.table.spoil(self.table.random_iova() & self._outside,
                              rng.randrange(start, 4), layout.outside(rng))
 
     def _geometry(self) -> tuple[int, int, int, int]:
@@ -104,7 +117,7 @@ class Vm:
 
     def structures(self, ipa: int) -> bool:
         """Whether the IPA is one of structures."""
-        return bool(ipa >> self.table.ia - 1 & 1)
+        return bool(ipa >> self._half & 1)
 
     def allocate(self, size: int) -> tuple[int, int]:
         """A zeroed block of structures, aligned to its size: IPA and PA. Now and then stage 2 has
@@ -123,7 +136,7 @@ class Vm:
         whole = max(size, 16 * page)
         pa = self._pages.contiguous(whole, whole)
         while True:
-            ipa = 1 << table.ia - 1 | rng.getrandbits(table.ia - 1) & -whole
+            ipa = 1 << self._half | rng.getrandbits(self._half) & -whole
             if not any(ipa < other + room and other < ipa + whole
                        for other, room in self._pools.items()):
                 break
@@ -146,12 +159,11 @@ class Vm:
     def output(self) -> int:
         """What a stage-1 leaf may name: an IPA that is mapped, seldom any other."""
         rng = self._rng
-        low = (1 << self.table.ia - 1) - 1
         if rng.random() < 0.05:  # beyond the IPA space
             return self._layout.far(rng, self._impl.oas_bits)
         if not self.leaves or rng.random() < 0.1:
-            return rng.getrandbits(self.table.ia) & low
-        return (rng.choice(self.leaves).iova | rng.getrandbits(14) & -PAGE) & low
+            return rng.getrandbits(self.table.ia) & self._outside
+        return (rng.choice(self.leaves).iova | rng.getrandbits(14) & -PAGE) & self._outside
 
     def leaf_of(self, ipa: int) -> Leaf | None:
         """The leaf that maps the IPA for clients."""

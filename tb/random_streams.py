@@ -242,7 +242,8 @@ class Streams:
             R=int(rng.random() < 0.8), A=int(rng.random() < 0.7 or bool(impl.TERM_MODEL)),
             WXN=int(rng.random() < 0.2), UWXN=rng.randrange(2), PAN=int(rng.random() < 0.2),
             TBI0=rng.randrange(2), HAD0=rng.randrange(2), EPD0=int(rng.random() < 0.05),
-            E0PD0=int(rng.random() < 0.2), ASID=self._asid, ASET=1, MAIR0=rng.getrandbits(32),
+            E0PD0=int(rng.random() < 0.2), EPAN=impl.EPAN & self._asid, ASID=self._asid, ASET=1,
+            MAIR0=rng.getrandbits(32),
             MAIR1=rng.getrandbits(32), IR0=rng.randrange(4), OR0=rng.randrange(4),
             SH0=rng.randrange(4), **fields)
         return cd, halves

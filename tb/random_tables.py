@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from pymodel.memory import Memory
+from spec.codes import SIZE_CODE, SizeCode
 from spec.fields import Structure
 from spec.vmsa import (
     AP,
@@ -19,6 +20,7 @@ from spec.vmsa import (
     LAST_LEVEL,
     S2AP,
     DescriptorType,
+    LeafOverlay,
     S1Leaf,
     S1Table,
     S2Leaf,
@@ -118,13 +120,19 @@ class StageTable:
         slot = self.slot(iova, level)
         if slot is None or slot in self._used:
             return False
-        value = (leaf or self.random_leaf()).value | output & ~(size - 1) | (
+        value = (leaf or self.random_leaf()).value | self.address(output & ~(size - 1)) | (
             DescriptorType.TABLE_OR_PAGE if level == LAST_LEVEL else DescriptorType.BLOCK)
         self.put(slot, value)
         base = self.prefix | iova & ((1 << self.ia) - 1) & ~(size - 1)
         self.leaves.append(Leaf(base, level, slot, value))
         self.interesting += [base, base + size - 16, base + self.rng.randrange(size) & ~15]
         return True
+
+    def address(self, output: int) -> int:
+        """An output or table address as descriptors hold it; what they cannot hold is cut off."""
+        low, high = output & S1Leaf.Address.mask, output >> S1Leaf.Address.hi + 1
+        wide = self.g == 16 and SIZE_CODE[self.oas] == SizeCode.B52
+        return low | LeafOverlay.OA_51_48.put(high) if wide else low
 
     def spoil(self, iova: int, level: int, outside: int) -> None:
         """Put something that faults where `iova` would continue at `level`: an invalid or
@@ -184,9 +192,9 @@ class StageTable:
     def _table_descriptor(self, visible: int) -> int:
         rng = self.rng
         if self.stage == 2:
-            return S2Table.pack(Type=DescriptorType.TABLE_OR_PAGE, Address=visible)
+            return S2Table.pack(Type=DescriptorType.TABLE_OR_PAGE) | self.address(visible)
         strict = rng.random() < 0.15
-        return S1Table.pack(
-            Type=DescriptorType.TABLE_OR_PAGE, Address=visible,
+        return self.address(visible) | S1Table.pack(
+            Type=DescriptorType.TABLE_OR_PAGE,
             APTable=rng.randrange(4) if strict else 0,
             UXNTable=rng.randrange(2) if strict else 0, PXNTable=rng.randrange(2) if strict else 0)

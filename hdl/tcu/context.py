@@ -191,8 +191,8 @@ _STE_STAGE1 = ("Config", "S1Fmt", "S1ContextPtr", "S1CDMax", "S1DSS", "S1STALLD"
 _STE_STAGE2 = ("S2FWB", "S2T0SZ", "S2SL0", "S2TG", "S2PS", "S2AA64", "S2ENDI", "S2AFFD", "S2PTW",
                "S2HD", "S2HA", "S2S", "S2R", "S2TTB")
 _CD = ("T0SZ", "TG0", "EPD0", "ENDI", "T1SZ", "TG1", "EPD1", "IPS", "AFFD", "WXN", "TBI0", "TBI1",
-       "PAN", "HD", "HA", "S", "R", "A", "ASET", "ASID", "HAD0", "E0PD0", "TTB0", "HAD1", "E0PD1",
-       "TTB1", "MAIR0", "MAIR1")
+       "PAN", "EPAN", "HD", "HA", "S", "R", "A", "ASET", "ASID", "HAD0", "E0PD0", "TTB0", "HAD1",
+       "E0PD1", "TTB1", "MAIR0", "MAIR1")
 
 KeptSTE = Kept(STE, _STE_STAGE1 + _STE_STAGE2)
 KeptCD = Kept(CD, _CD)

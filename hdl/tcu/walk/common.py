@@ -62,7 +62,7 @@ class Walk(wiring.Component):
     def _descriptor(self, m: Module) -> None:
         """One decoder for both stages."""
         step, walk, ste, cd = self.step, self.step.walk, self.step.ste, self.step.cd
-        m.submodules.descriptor = self._entry = entry = Descriptor()
+        m.submodules.descriptor = self._entry = entry = Descriptor(self.impl)
         second = walk.phase == Phase.S2
         word = step.data[:64]
         self._big = bind(m, "big", Mux(second, ste.S2ENDI, cd.ENDI))

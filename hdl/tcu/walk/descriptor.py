@@ -1,15 +1,15 @@
 """Decoding one translation table descriptor of either stage (reference 4.6)."""
 
-from amaranth import Const, Module, Mux
+from amaranth import Cat, Const, Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.streams import PA_BITS
-from hdl.tcu.bits import below, bind
+from hdl.tcu.bits import below, bind, pick
 from hdl.tcu.walk import geometry
-from spec.vmsa import BLOCK_LEVELS, LAST_LEVEL, S1Leaf
+from spec.vmsa import LAST_LEVEL, LeafOverlay, S1Leaf, block_levels
 
-OUTPUT_TOP = S1Leaf.Address.hi + 1  # bits from here up carry no address without 52-bit support
+OUTPUT_TOP = S1Leaf.Address.hi + 1  # OA[51:48] lie elsewhere
 
 
 class Descriptor(wiring.Component):
@@ -46,15 +46,22 @@ class Descriptor(wiring.Component):
     output: Out(PA_BITS)
     size: Out(6)
 
+    def __init__(self, impl):
+        self.impl = impl
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         valid, kind = self.word[0], self.word[1]
         last = self.level == LAST_LEVEL
         block_level = geometry.at(self.granule, self.level, lambda g, n: int(
-            n in BLOCK_LEVELS[g.bits]))
+            n in block_levels(g.bits, self.impl.oas_bits)))
         offset = bind(m, "offset", below(self.size, PA_BITS))
         page = geometry.shift(self.granule, Const(LAST_LEVEL, 2))
         output = self.word[:OUTPUT_TOP]
+        if geometry.wide(self.impl):
+            high = pick(self.word, LeafOverlay.OA_51_48)
+            output = Cat(output, Mux(self.granule == geometry.BY_BITS[16].value, high, 0))
         base = self.base
         next_level = bind(m, "next_level", (self.level + 1)[:2])
         m.d.comb += [

@@ -10,7 +10,7 @@ from amaranth import Cat, Const, Mux, Value
 from hdl.streams import ADDR_BITS, PA_BITS
 from hdl.tcu.bits import below, choose
 from spec import vmsa
-from spec.codes import SIZE_BITS
+from spec.codes import SIZE_BITS, SizeCode
 
 LEVELS = range(4)
 DESCRIPTOR_SHIFT = vmsa.DESCRIPTOR_BYTES.bit_length() - 1
@@ -54,6 +54,20 @@ def output_bits(code: Value, impl) -> Value:
     (reference 2.5, 4.5)."""
     sizes = {c: bits for c, bits in SIZE_BITS.items() if bits < impl.oas_bits}
     return choose(code, sizes, impl.oas_bits)[:6]
+
+
+def wide(impl) -> bool:
+    """Output addresses have 52 bits, which descriptors of the 64 KB granule can hold."""
+    return impl.OAS == SizeCode.B52
+
+
+def table_base(base: Value, code: Value, impl) -> Value:
+    """The base of a start table, at least 64 bytes aligned where IPS or S2PS (`code`) is 52 bits
+    (reference 4.6)."""
+    if not wide(impl):
+        return base
+    least = output_bits(code, impl) == SIZE_BITS[SizeCode.B52]
+    return base & ~Mux(least, Const(vmsa.WIDE_TABLE_BYTES - 1, PA_BITS), 0)
 
 
 def input_bits(tnsz: Value) -> Value:

@@ -75,7 +75,8 @@ class StageOnePermissions(wiring.Component):
                 perms.ur.eq(1), perms.uw.eq(write), perms.ux.eq(execute),
             ]
         with m.Else():
-            never = cd.PAN & user
+            execute = ~uxn & ~(cd.WXN & user_write)
+            never = cd.PAN & (user | cd.EPAN & execute) if self.impl.EPAN else cd.PAN & user
             e0pd = Mux(self.half, cd.E0PD1, cd.E0PD0) if self.impl.E0PD else 0
             m.d.comb += [
                 perms.pr.eq(~never),
@@ -83,7 +84,7 @@ class StageOnePermissions(wiring.Component):
                 perms.px.eq(~pxn & ~user_write & ~(cd.WXN & write)),
                 perms.ur.eq(user & ~e0pd),
                 perms.uw.eq(user_write & ~e0pd),
-                perms.ux.eq(~uxn & ~(cd.WXN & user_write) & ~e0pd),
+                perms.ux.eq(execute & ~e0pd),
             ]
 
 

@@ -29,7 +29,8 @@ class StageTwo(Walk):
         m.submodules.stage2_start = start = StageTwoStart(self.impl)
         m.d.comb += [
             start.ipa.eq(step.walk.ipa), start.t0sz.eq(ste.S2T0SZ), start.sl0.eq(ste.S2SL0),
-            start.tg.eq(ste.S2TG), start.ttb.eq(KeptSTE.address(ste, "S2TTB")),
+            start.tg.eq(ste.S2TG), start.ps.eq(ste.S2PS),
+            start.ttb.eq(KeptSTE.address(ste, "S2TTB")),
             step.next.level2.eq(start.level),
         ]
         with m.If(start.fault):

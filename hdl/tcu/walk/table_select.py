@@ -56,7 +56,8 @@ class TableSelect(wiring.Component):
         fault = outside | disabled
         if self.impl.E0PD:
             fault |= side(cd.E0PD0, cd.E0PD1) & self.unpriv & ~self.el2
-        base = side(KeptCD.address(cd, "TTB0"), KeptCD.address(cd, "TTB1"))
+        base = geometry.table_base(
+            side(KeptCD.address(cd, "TTB0"), KeptCD.address(cd, "TTB1")), cd.IPS, self.impl)
         offset = bind(m, "offset", addr & low)
         m.d.comb += [
             self.fault.eq(fault),
@@ -71,7 +72,7 @@ class StageTwoStart(wiring.Component):
 
     Members
     -------
-    ipa, t0sz, sl0, tg, ttb
+    ipa, t0sz, sl0, tg, ps, ttb
         The address and the STE's fields; `ttb` in place.
     fault
         IPA beyond the input size: F_TRANSLATION.
@@ -83,6 +84,7 @@ class StageTwoStart(wiring.Component):
     t0sz: In(6)
     sl0: In(2)
     tg: In(2)
+    ps: In(3)
     ttb: In(PA_BITS)
     fault: Out(1)
     level: Out(2)
@@ -100,8 +102,9 @@ class StageTwoStart(wiring.Component):
         m.d.comb += [
             self.fault.eq((self.ipa & ~low).any()),
             self.level.eq(stage2_level(granule, self.sl0)),
-            self.descriptor.eq(
-                geometry.start_descriptor(self.ttb, offset, low, granule, self.level)),
+            self.descriptor.eq(geometry.start_descriptor(
+                geometry.table_base(self.ttb, self.ps, self.impl), offset, low, granule,
+                self.level)),
         ]
         return m
 

@@ -303,6 +303,6 @@ def test_a_world_without_e2h_has_one_half_and_one_privilege():
 
 
 def test_features_the_walker_lacks_are_refused():
-    for field in ({"OAS": 6}, {"TTF": 3}, {"EPAN": 1}, {"HTTU": 3}):
+    for field in ({"TTF": 3}, {"HTTU": 3}, {"DS": 1}):
         with pytest.raises(ConfigError, match=next(iter(field))):
             Config(impl=replace(BASE, **field))

@@ -100,6 +100,7 @@ CONSTANTS = {
     "S2AP_READ": 0b01,
     "S2AP_WRITE": 0b10,
     "S2XN_FORBID": 0b10,  # XN[54] of the pair [54:53]
+    "WIDE_TABLE_BYTES": 64,  # 4.6: alignment of a start table with 52-bit IPS or S2PS
     "BLOCK_LEVELS": {12: (1, 2), 14: (2,), 16: (2,)},
     "CONTIGUOUS": {(12, 1): 16, (12, 2): 16, (12, 3): 16, (14, 2): 32, (14, 3): 128,
                    (16, 2): 32, (16, 3): 32},
