@@ -4,7 +4,7 @@ Members are flat (`araddr`, not `ar.addr`) so that the Verilog ports of a top-le
 `client0` are `client0__araddr` and cocotbext-axi binds to the prefix `client0_` directly.
 """
 
-from amaranth import unsigned
+from amaranth import Cat, Mux, Value, unsigned
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -91,3 +91,21 @@ class AXI4Lite(wiring.Signature):
             "araddr": Out(addr_width), "arprot": Out(3), "arvalid": Out(1), "arready": In(1),
             "rdata": In(data_width), "rresp": In(Resp), "rvalid": In(1), "rready": Out(1),
         })
+
+
+def axi_cache(mair, *, write: bool) -> Value:
+    """AxCACHE of a MAIR-format byte, from its outer attributes.
+
+    Device-nGnRnE is non-bufferable, the other Device types bufferable; a cacheable type without
+    an allocation hint for this direction keeps the other hint set, as AXI4 requires.
+    """
+    outer = mair[4:]
+    bufferable_device = mair[:4] != 0
+    read_allocate, write_allocate, write_back = outer[1], outer[0], outer[2]
+    if write:
+        read_allocate = read_allocate | ~write_allocate
+    else:
+        write_allocate = write_allocate | ~read_allocate
+    cacheable = Cat(write_back, 1, read_allocate, write_allocate)
+    return Mux(outer == 0, Cat(bufferable_device, 0, 0, 0),
+               Mux(outer == 0b0100, 0b0011, cacheable))

@@ -70,7 +70,7 @@ def _with_hints(nibble: int, hints: int) -> int:
     return nibble & _WRITE_BACK | hints
 
 
-def _share(mair: int, sh: int) -> int:
+def shareability(mair: int, sh: int) -> int:
     """Device and Normal-NC are always outer shareable; the reserved code 1 is non-shareable."""
     if is_device(mair) or mair == Mair.NC:
         return Shareability.OUTER
@@ -150,6 +150,13 @@ def _share_stage2(sh: int, sh2: int) -> int:
                 Shareability.NON)
 
 
+def with_stage2(mair: int, sh: int, stage2: tuple[int, int, bool]) -> tuple[int, int]:
+    """(MAIR byte, SH) combined with MemAttr and SH of a stage-2 leaf; whether S2FWB."""
+    code, sh2, fwb = stage2
+    mair = _stage2_forced(mair, code & 7) if fwb else _stage2(mair, MEMATTR_MAIR[code])
+    return mair, shareability(mair, _share_stage2(sh, sh2))
+
+
 @lru_cache(maxsize=4096)
 def combine_attributes(memattr: int, sh: int, override: Override, stage1: tuple[int, int] | None,
                        stage2: tuple[int, int, bool] | None, pnu: bool, ind: bool) -> Attributes:
@@ -169,13 +176,11 @@ def combine_attributes(memattr: int, sh: int, override: Override, stage1: tuple[
     incoming = effective_mair(memattr)
     if stage1 is None:
         mair = _overridden(incoming, override)
-        out_sh = _share(mair, sh if override.sh is None else override.sh)
+        out_sh = shareability(mair, sh if override.sh is None else override.sh)
     else:
         mair = _stage1(effective_mair(stage1[0]),
                        _overridden(incoming, override._replace(type=None)))
-        out_sh = _share(mair, stage1[1])
+        out_sh = shareability(mair, stage1[1])
     if stage2 is not None:
-        code, sh2, fwb = stage2
-        mair = _stage2_forced(mair, code & 7) if fwb else _stage2(mair, MEMATTR_MAIR[code])
-        out_sh = _share(mair, _share_stage2(out_sh, sh2))
+        mair, out_sh = with_stage2(mair, out_sh, stage2)
     return Attributes(mair, out_sh, pnu, ind)

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from pymodel.cd_check import illegal_cd
 from pymodel.job import Fault, Job
+from pymodel.own import OwnType, by_cd
 from pymodel.permissions import stage1_rights, stage1_rights_el2
 from pymodel.reader import World
 from pymodel.rules import Rules
@@ -28,16 +29,18 @@ class Region:
         Address bits above the input size, and what they must be.
     table, start, start_mask
         Base (aligned), level and index mask of the start table.
+    type
+        Memory type of the tables.
     had, e0pd : bool
         HADn and E0PDn where implemented.
     """
 
     __slots__ = ("check_mask", "check_value", "e0pd", "geometry", "had", "name", "start",
-                 "start_mask", "table")
+                 "start_mask", "table", "type")
 
     def __init__(self, rules: Rules, name: str, *, g: int, tsz: int, ttb: int, tbi: int, had: int,
-                 e0pd: bool, upper: bool, out_bits: int):
-        self.name = name
+                 e0pd: bool, upper: bool, out_bits: int, type: OwnType):
+        self.name, self.type = name, type
         ia = 64 - tsz
         self.geometry = geometry(g, rules.oas_bits, rules.wide)
         self.start = start_level(g, ia)
@@ -94,11 +97,12 @@ class Cd:
             self.lower = Region(
                 rules, "TT0", g=TG0_SHIFT[cd.TG0], tsz=cd.T0SZ, ttb=cd.TTB0, tbi=cd.TBI0,
                 had=cd.HAD0, e0pd=bool(cd.E0PD0) and not self.single, upper=False,
-                out_bits=self.output_bits)
+                out_bits=self.output_bits, type=by_cd(cd, half=False))
         if not self.single and not cd.EPD1:
             self.upper = Region(
                 rules, "TT1", g=TG1_SHIFT[cd.TG1], tsz=cd.T1SZ, ttb=cd.TTB1, tbi=cd.TBI1,
-                had=cd.HAD1, e0pd=bool(cd.E0PD1), upper=True, out_bits=self.output_bits)
+                had=cd.HAD1, e0pd=bool(cd.E0PD1), upper=True, out_bits=self.output_bits,
+                type=by_cd(cd, half=True))
         self._wxn, self._pan = bool(cd.WXN), bool(cd.PAN)
         self._epan = bool(cd.EPAN and impl.EPAN)
         self._known: dict[int, int] = {}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pymodel import invalidation
 from pymodel.irq import Interrupts, Source
 from pymodel.legality import illegal
-from pymodel.memory import BusError, Memory
+from pymodel.memory import BusError
+from pymodel.own import OwnMemory, by_memattr, by_queue
 from pymodel.registers import Registers
 from pymodel.ring import Ring
 from spec import commands as c
@@ -28,7 +29,7 @@ class CommandQueue:
     and a SYNC has nothing to wait for.
     """
 
-    def __init__(self, impl: Implementation, registers: Registers, memory: Memory,
+    def __init__(self, impl: Implementation, registers: Registers, memory: OwnMemory,
                  interrupts: Interrupts, stalls: StallBuffer,
                  observers: list[Observer]) -> None:
         self.impl, self.registers, self.memory = impl, registers, memory
@@ -69,7 +70,8 @@ class CommandQueue:
         # 1. Fetch, from memory each time: nothing is kept over an error or a disable.
         address = ring.address(cons)
         try:
-            value = int.from_bytes(self.memory.read(address, COMMAND_BYTES), "little")
+            value = int.from_bytes(self.memory.read(address, COMMAND_BYTES, by_queue(
+                self.registers.get(r.CR1), self.registers[r.CMDQ_BASE].RA, write=False)), "little")
         except BusError as error:
             self._stop(CommandError.CERROR_ABT, str(error), None)
             return
@@ -109,7 +111,8 @@ class CommandQueue:
         for observer in self.observers:
             observer.on_sync_complete(command)
         if command.CS == c.SyncCS.IRQ:
-            self.interrupts.command_sync(command.MSIAddr, command.MSIData)
+            self.interrupts.command_sync(command.MSIAddr, command.MSIData,
+                                         by_memattr(command.MSIAttr, command.MSH))
         elif command.CS == c.SyncCS.SEV and self.impl.SEV:
             self.interrupts.pulse(Source.SEV)
 

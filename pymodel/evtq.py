@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pymodel.irq import Interrupts, Source
-from pymodel.memory import BusError, Memory
+from pymodel.memory import BusError
+from pymodel.own import OwnMemory, by_queue
 from pymodel.registers import Registers
 from pymodel.ring import Ring
 from spec import registers as r
@@ -20,7 +21,7 @@ class EventQueue:
         Called with each record and whether it was written.
     """
 
-    def __init__(self, registers: Registers, memory: Memory, interrupts: Interrupts,
+    def __init__(self, registers: Registers, memory: OwnMemory, interrupts: Interrupts,
                  on_event: Callable[[bytes, bool], None]) -> None:
         self.registers, self.memory, self.interrupts = registers, memory, interrupts
         self.on_event = on_event
@@ -45,7 +46,8 @@ class EventQueue:
         ring, prod, cons = self._state()
         # The record is visible before PROD shows it, and PROD before the interrupt.
         try:
-            self.memory.write(ring.address(prod), data)
+            self.memory.write(ring.address(prod), data, by_queue(
+                self.registers.get(r.CR1), self.registers[r.EVENTQ_BASE].WA, write=True))
         except BusError:
             self.on_event(data, False)
             self.interrupts.raise_error(r.GERROR.EVENTQ_ABT_ERR)

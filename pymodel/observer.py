@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pymodel.invalidation import Invalidation
+from pymodel.own import OwnAccess
 from pymodel.transaction import Result, Transaction
 from spec.commands import Command, CommandError
 from spec.fields import Register
@@ -67,6 +68,9 @@ class Observer:
 
     def on_event(self, record: bytes, written: bool) -> None:
         """A record was written to the Event queue or, `written` False, lost."""
+
+    def on_access(self, access: OwnAccess) -> None:
+        """An access to a queue, or an MSI, is about to be made."""
 
     def on_completion(self, completion: Completion) -> None:
         """A stalled transaction has ended."""

@@ -16,6 +16,7 @@ from pymodel.evtq import EventQueue
 from pymodel.irq import Interrupts
 from pymodel.memory import Memory
 from pymodel.observer import Completion, Observer, RegisterWrite
+from pymodel.own import OwnMemory
 from pymodel.reader import MemoryReader, Reader
 from pymodel.registers import ACKNOWLEDGES, Part, Registers, parts
 from pymodel.stall import StallBuffer
@@ -28,7 +29,7 @@ from spec.fields import Field, Register
 from spec.impl import Implementation
 
 # Registers whose value is part of the state that translation uses.
-_STATE = frozenset({r.CR2, r.GBPA, r.STRTAB_BASE, r.STRTAB_BASE_CFG})
+_STATE = frozenset({r.CR1, r.CR2, r.GBPA, r.STRTAB_BASE, r.STRTAB_BASE_CFG})
 
 
 class Smmu:
@@ -62,10 +63,11 @@ class Smmu:
         self.registers = Registers(impl)
         self.observers: list[Observer] = []
         self.completed: list[Completion] = []
-        self.interrupts = Interrupts(impl, self.registers, memory, irq)
-        self.eventq = EventQueue(self.registers, memory, self.interrupts, self._on_event)
+        own = OwnMemory(memory, self.observers)
+        self.interrupts = Interrupts(impl, self.registers, own, irq)
+        self.eventq = EventQueue(self.registers, own, self.interrupts, self._on_event)
         self.stalls = StallBuffer(impl, self.eventq, self._retry, self._complete)
-        self.cmdq = CommandQueue(impl, self.registers, memory, self.interrupts, self.stalls,
+        self.cmdq = CommandQueue(impl, self.registers, own, self.interrupts, self.stalls,
                                  self.observers)
         self.reader: Reader = MemoryReader(memory)
         self._refresh()
@@ -141,7 +143,8 @@ class Smmu:
         values = self.registers
         self.state = SmmuState.from_registers(
             cr0=values.acknowledged(r.CR0), cr2=values.get(r.CR2), gbpa=values.get(r.GBPA),
-            strtab_base=values.get(r.STRTAB_BASE), strtab_base_cfg=values.get(r.STRTAB_BASE_CFG))
+            strtab_base=values.get(r.STRTAB_BASE), strtab_base_cfg=values.get(r.STRTAB_BASE_CFG),
+            cr1=values.get(r.CR1))
 
     # Clients
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pymodel.cd import Region
 from pymodel.job import Fault, Job
 from pymodel.memory import BusError
+from pymodel.own import OwnType
 from pymodel.permissions import (
     PRIV_R,
     PRIV_W,
@@ -15,7 +16,7 @@ from pymodel.permissions import (
     rights_text,
 )
 from pymodel.reader import Context
-from pymodel.stage2 import walk_stage2
+from pymodel.stage2 import table_type, walk_stage2
 from pymodel.walk import (
     AF,
     BLOCK,
@@ -78,10 +79,11 @@ def walk_stage1(job: Job) -> tuple[int, int, int]:
         if job.write:
             new &= ~READ_ONLY  # already so, or promoted by a dirty update
         size = geometry.shifts[level]
-        if new == descriptor or _update(job, where, descriptor, new, level, context):
+        if new == descriptor or _update(
+                job, region, where, descriptor, new, level, context):
             return output | addr & ((1 << size) - 1), new, size
     raise Fault(EventType.F_WALK_EABT, "the descriptor changed at every attempt to update it",
-                "4.6", stage=1, cls=FaultClass.TT, fetch=_physical(job, where))
+                "4.6", stage=1, cls=FaultClass.TT, fetch=_physical(job, where)[0])
 
 
 def _descend(job: Job, region: Region, context: Context) -> tuple[int, int, int, int]:
@@ -96,8 +98,9 @@ def _descend(job: Job, region: Region, context: Context) -> tuple[int, int, int,
     table, level, mask, tables = region.table, region.start, region.start_mask, 0
     while True:
         where = address = table + ((addr >> shifts[level] & mask) << _ENTRY)
+        leaf = None
         if nested:
-            address = walk_stage2(job, where, FaultClass.TT, PRIV_R)[0]
+            address, leaf, _ = walk_stage2(job, where, FaultClass.TT, PRIV_R)
         try:
             descriptor = read(address, 1, level, context)
         except BusError:
@@ -107,7 +110,7 @@ def _descend(job: Job, region: Region, context: Context) -> tuple[int, int, int,
             descriptor = swap64(descriptor)
         kind = descriptor & TYPE_MASK
         if job.steps is not None:
-            _explain(job, address, descriptor, level)
+            _explain(job, address, descriptor, level, table_type(job, region.type, leaf))
         if kind == TABLE_OR_PAGE and level < LAST_LEVEL:
             table = descriptor & geometry.table_mask
             if geometry.wide:
@@ -135,18 +138,21 @@ def _check_permission(job: Job, descriptor: int, tables: int) -> None:
         raise Fault(EventType.F_PERMISSION, "stage 1 does not allow the access", "4.6", stage=1)
 
 
-def _physical(job: Job, where: int) -> int:
-    """PA of a stage-1 descriptor that the SMMU is about to write: a data write at stage 2."""
+def _physical(job: Job, where: int) -> tuple[int, int | None]:
+    """PA of a stage-1 descriptor that the SMMU is about to write (a data write at stage 2), and
+    the stage-2 leaf that maps it."""
     if not job.ste.s2on:
-        return where
-    return walk_stage2(job, where, FaultClass.TT, PRIV_W, update=True)[0]
+        return where, None
+    return walk_stage2(job, where, FaultClass.TT, PRIV_W, update=True)[:2]
 
 
-def _update(job: Job, where: int, old: int, new: int, level: int, context: Context) -> bool:
+def _update(job: Job, region: Region, where: int, old: int, new: int, level: int,
+            context: Context) -> bool:
     """Hardware update of access flag and dirty state; False if the descriptor has changed."""
-    address = _physical(job, where)
+    address, leaf = _physical(job, where)
     if job.steps is not None:
-        job.step("walk_stage1", "4.6", address, [new], update=True, level=level)
+        job.step("walk_stage1", "4.6", address, [new], update=True, level=level,
+                 **table_type(job, region.type, leaf)._asdict())
     if job.cd.big:
         old, new = swap64(old), swap64(new)
     try:
@@ -156,8 +162,8 @@ def _update(job: Job, where: int, old: int, new: int, level: int, context: Conte
                     stage=1, cls=FaultClass.TT, fetch=address) from None
 
 
-def _explain(job: Job, address: int, descriptor: int, level: int) -> None:
+def _explain(job: Job, address: int, descriptor: int, level: int, type: OwnType) -> None:
     table = level < LAST_LEVEL and descriptor & TYPE_MASK == TABLE_OR_PAGE
     layout = S1Table if table else S1Leaf
-    job.step("walk_stage1", "4.6", address, [descriptor], level=level,
+    job.step("walk_stage1", "4.6", address, [descriptor], level=level, **type._asdict(),
              **dict(layout(descriptor).items()))

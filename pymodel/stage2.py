@@ -5,6 +5,7 @@ from __future__ import annotations
 from pymodel.attributes import stage2_is_device
 from pymodel.job import Fault, Job
 from pymodel.memory import BusError
+from pymodel.own import OwnType, nested
 from pymodel.permissions import PRIV_W, S2_LEAF_BITS, UNPRIV_W, WRITABLE, rights_text, stage2_rights
 from pymodel.reader import Context, World
 from pymodel.walk import (
@@ -20,6 +21,7 @@ from pymodel.walk import (
 from spec.events import EventType, FaultClass
 from spec.vmsa import DESCRIPTOR_BYTES, LAST_LEVEL, S2Leaf, S2Table
 
+_SH_LSB, _SH_MAX = S2Leaf.SH.lsb, S2Leaf.SH.max
 _MEMATTR_LSB, _MEMATTR_MAX = S2Leaf.MemAttr.lsb, S2Leaf.MemAttr.max
 _ENTRY = DESCRIPTOR_BYTES.bit_length() - 1  # log2
 
@@ -60,6 +62,18 @@ def walk_stage2(job: Job, ipa: int, cls: FaultClass, need: int,
             return output | ipa & ((1 << size) - 1), new, size
     raise Fault(EventType.F_WALK_EABT, "the descriptor changed at every attempt to update it",
                 "4.6", stage=2, cls=cls, fetch=address)
+
+
+def leaf_attributes(job: Job, leaf: int) -> tuple[int, int, bool]:
+    """MemAttr and SH of a leaf descriptor, STE.S2FWB."""
+    return (leaf >> _MEMATTR_LSB & _MEMATTR_MAX, leaf >> _SH_LSB & _SH_MAX, job.ste.s2.fwb)
+
+
+def table_type(job: Job, own: OwnType, leaf: int | None) -> OwnType:
+    """Memory type of a CD or stage-1 table: its own, with its stage-2 leaf if there is one."""
+    if leaf is None:
+        return own
+    return nested(own, leaf_attributes(job, leaf), ptwnnc=bool(job.rules.impl.PTWNNC))
 
 
 def _descend(job: Job, ipa: int, cls: FaultClass, context: Context) -> tuple[int, int, int]:
@@ -123,7 +137,8 @@ def _update(job: Job, address: int, old: int, new: int, level: int, cls: FaultCl
             context: Context) -> bool:
     """Hardware update of access flag and dirty state; False if the descriptor has changed."""
     if job.steps is not None:
-        job.step("walk_stage2", "4.6", address, [new], update=True, level=level)
+        job.step("walk_stage2", "4.6", address, [new], update=True, level=level,
+                 **job.ste.s2.type._asdict())
     if job.ste.s2.big:
         old, new = swap64(old), swap64(new)
     try:
@@ -137,4 +152,4 @@ def _explain(job: Job, address: int, descriptor: int, level: int, ipa: int) -> N
     table = level < LAST_LEVEL and descriptor & TYPE_MASK == TABLE_OR_PAGE
     layout = S2Table if table else S2Leaf
     job.step("walk_stage2", "4.6", address, [descriptor], level=level, IPA=ipa,
-             **dict(layout(descriptor).items()))
+             **job.ste.s2.type._asdict(), **dict(layout(descriptor).items()))

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from pymodel.attributes import Override
 from pymodel.job import Fault, Job
+from pymodel.own import by_ste, by_walk
 from pymodel.rules import Rules
 from pymodel.ste_check import S1_ON, S2_ON, illegal_ste, strw_used, vmid_used
 from pymodel.walk import geometry
@@ -36,7 +37,7 @@ class Stage2:
     """
 
     __slots__ = ("affd", "big", "fwb", "geometry", "ha", "hd", "input_bits", "output_bits", "ptw",
-                 "record", "rights", "stall", "start", "start_mask", "table", "vmid", "xnx")
+                 "record", "rights", "stall", "start", "start_mask", "table", "type", "vmid", "xnx")
 
     def __init__(self, rules: Rules, ste: STE):
         impl = rules.impl
@@ -59,6 +60,7 @@ class Stage2:
         self.ptw = bool(ste.S2PTW) and ste.Config == SteConfig.NESTED
         self.fwb = bool(ste.S2FWB and impl.FWB)
         self.stall, self.record = bool(ste.S2S), bool(ste.S2R)
+        self.type = by_walk(ste)
         self.xnx = bool(impl.XNX)
         self.rights: dict[int, int] = {}
 
@@ -87,12 +89,14 @@ class Ste:
         What PRIVCFG and INSTCFG force.
     override
         Type overrides for what no stage 1 translates.
+    type
+        Memory type of the CD table.
     s2
         Stage-2 parameters; set when stage 2 is on.
     """
 
     __slots__ = ("abort", "cd_max", "context_ptr", "dss", "el2", "illegal", "instruction",
-                 "leaf_bits", "override", "privilege", "s1", "s2", "s2on", "stalld", "vmid")
+                 "leaf_bits", "override", "privilege", "s1", "s2", "s2on", "stalld", "type", "vmid")
 
     s2: Stage2
 
@@ -114,6 +118,7 @@ class Ste:
                 else max(CD_BYTES, L1CD_BYTES << max(0, self.cd_max - self.leaf_bits)))
         self.context_ptr = ste.S1ContextPtr & -size
         self.dss = ste.S1DSS if ste.S1DSS in tuple(SteS1DSS) else SteS1DSS.TERMINATE
+        self.type = by_ste(ste)
         self.stalld = bool(ste.S1STALLD)
         self.el2 = strw_used(rules, config) and ste.STRW == SteSTRW.NS_EL2
         self.vmid = ste.S2VMID if vmid_used(rules, ste) else None

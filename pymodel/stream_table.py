@@ -67,7 +67,8 @@ def find_ste(job: Job) -> bytes:
                     fetch=address) from None
     if job.steps is not None:
         ste = STE.from_bytes(raw)
-        job.step("find_ste", "2.2" if split else "2.1", address, ste.words(), **dict(ste.items()))
+        job.step("find_ste", "2.2" if split else "2.1", address, ste.words(),
+                 **job.state.table._asdict(), **dict(ste.items()))
     return raw
 
 
@@ -84,7 +85,8 @@ def _second_level(job: Job, base: int, split: int) -> int:
                     fetch=at) from None
     span = (l1std & _SPAN) >> _SPAN_LSB
     if job.steps is not None:
-        job.step("find_ste", "2.2", at, [l1std], **dict(L1STD(l1std).items()))
+        job.step("find_ste", "2.2", at, [l1std], **job.state.table._asdict(),
+                 **dict(L1STD(l1std).items()))
     if not 0 < span <= min(SPAN_MAX, split + 1):
         raise Fault(EventType.C_BAD_STREAMID, f"L1STD.Span {span} is invalid", "2.2")
     index = sid & ((1 << split) - 1)

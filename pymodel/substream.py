@@ -5,7 +5,7 @@ from __future__ import annotations
 from pymodel.job import Fault, Job
 from pymodel.memory import BusError
 from pymodel.permissions import PRIV_R
-from pymodel.stage2 import walk_stage2
+from pymodel.stage2 import table_type, walk_stage2
 from spec.context import CD, CD_BYTES, L1CD, L1CD_BYTES
 from spec.events import EventType, FaultClass
 from spec.stream_table import SteS1DSS
@@ -59,7 +59,7 @@ def find_cd(job: Job, index: int) -> bytes:
         at = _leaf_table(job, index) + (index & ((1 << ste.leaf_bits) - 1)) * CD_BYTES
     else:
         at = ste.context_ptr + index * CD_BYTES
-    address = walk_stage2(job, at, FaultClass.CD, PRIV_R)[0] if ste.s2on else at
+    address, leaf = _physical(job, at)
     try:
         raw = job.reader.cd(address, job.sid, index)
     except BusError:
@@ -67,22 +67,31 @@ def find_cd(job: Job, index: int) -> bytes:
                     fetch=address) from None
     if job.steps is not None:
         cd = CD.from_bytes(raw)
-        job.step("find_cd", "3.1", address, cd.words(), **dict(cd.items()))
+        job.step("find_cd", "3.1", address, cd.words(),
+                 **table_type(job, ste.type, leaf)._asdict(), **dict(cd.items()))
     return raw
+
+
+def _physical(job: Job, at: int) -> tuple[int, int | None]:
+    """PA of an L1CD or CD, and the stage-2 leaf that maps it."""
+    if not job.ste.s2on:
+        return at, None
+    return walk_stage2(job, at, FaultClass.CD, PRIV_R)[:2]
 
 
 def _leaf_table(job: Job, index: int) -> int:
     """Address (an IPA if stage 2 is on) of the leaf CD table."""
     ste = job.ste
     at = ste.context_ptr + (index >> ste.leaf_bits) * L1CD_BYTES
-    address = walk_stage2(job, at, FaultClass.CD, PRIV_R)[0] if ste.s2on else at
+    address, leaf = _physical(job, at)
     try:
         l1cd = job.reader.l1cd(address, job.sid, index)
     except BusError:
         raise Fault(EventType.F_CD_FETCH, "external abort on the L1CD", "3.1",
                     fetch=address) from None
     if job.steps is not None:
-        job.step("find_cd", "3.1", address, [l1cd], **dict(L1CD(l1cd).items()))
+        job.step("find_cd", "3.1", address, [l1cd],
+                 **table_type(job, ste.type, leaf)._asdict(), **dict(L1CD(l1cd).items()))
     if not l1cd & _VALID:
         raise Fault(EventType.C_BAD_SUBSTREAMID, "L1CD.V=0", "3.1")
     table = l1cd & _L2PTR

@@ -12,7 +12,7 @@ from pymodel.permissions import need
 from pymodel.reader import PreviewReader, Reader
 from pymodel.rules import Rules, rules_of
 from pymodel.stage1 import walk_stage1
-from pymodel.stage2 import walk_stage2
+from pymodel.stage2 import leaf_attributes, walk_stage2
 from pymodel.state import SmmuState
 from pymodel.ste import INSTRUCTION, PRIVILEGE, apply_overrides, check_ste
 from pymodel.stream_table import find_ste
@@ -25,7 +25,6 @@ from spec.vmsa import AP_RO, S1Leaf, S2Leaf
 
 _ATTRINDX_LSB, _ATTRINDX_MAX = S1Leaf.AttrIndx.lsb, S1Leaf.AttrIndx.max
 _SH_LSB, _SH_MAX = S1Leaf.SH.lsb, S1Leaf.SH.max
-_MEMATTR_LSB, _MEMATTR_MAX = S2Leaf.MemAttr.lsb, S2Leaf.MemAttr.max
 _READ_ONLY = AP_RO << S1Leaf.AP.lsb
 _S2AP_LSB, _S2AP_MAX = S2Leaf.S2AP.lsb, S2Leaf.S2AP.max
 
@@ -82,7 +81,7 @@ def procedure(job: Job) -> Result:
                                    need(job.write, job.ind, job.pnu))
     # 12. Both together.
     return _finish(job, Ending.TRANSLATED, pa, min(size, size2), perm, 3, stage1,
-                   _stage2_attributes(job, leaf2))
+                   leaf_attributes(job, leaf2))
 
 
 def _stage2_only(job: Job) -> Result:
@@ -92,7 +91,7 @@ def _stage2_only(job: Job) -> Result:
                     stage=1, always=True)
     pa, leaf, size = walk_stage2(job, job.addr, FaultClass.IN, need(job.write, job.ind, job.pnu))
     return _finish(job, Ending.TRANSLATED, pa, size, leaf >> _S2AP_LSB & _S2AP_MAX, 2, None,
-                   _stage2_attributes(job, leaf))
+                   leaf_attributes(job, leaf))
 
 
 def _bypass(job: Job) -> Result:
@@ -101,10 +100,6 @@ def _bypass(job: Job) -> Result:
         raise Fault(EventType.F_ADDR_SIZE, "address is above the output size", "4.2",
                     stage=1, always=True)
     return _finish(job, Ending.BYPASS, job.addr, job.rules.oas_bits, None, 0, None, None)
-
-
-def _stage2_attributes(job: Job, leaf: int) -> tuple[int, int, bool]:
-    return (leaf >> _MEMATTR_LSB & _MEMATTR_MAX, leaf >> _SH_LSB & _SH_MAX, job.ste.s2.fwb)
 
 
 def _finish(job: Job, ending: Ending, pa: int, size: int, perm: int | None, stage: int,

@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.axi import AXI4, Burst, Resp
+from hdl.axi import AXI4, Burst, Resp, axi_cache
 from hdl.mem.grant import Grant
 from hdl.onehot import decode, encode, first_one, index_shape, select
 from hdl.streams import PA_BITS, MemRead, MemReadRequest
@@ -66,7 +66,8 @@ class ReadArbiter(wiring.Component):
             axi.arlen.eq(Mux(request.size > 4, (1 << (request.size - 4)[:2]) - 1, 0)),
             axi.arburst.eq(Burst.INCR),
             axi.arlock.eq(request.lock),
-            axi.arcache.eq(0b1111), axi.arprot.pnu.eq(1), axi.arprot.ns.eq(1),
+            axi.arcache.eq(axi_cache(request.mair, write=False)),
+            axi.arprot.pnu.eq(1), axi.arprot.ns.eq(1),
             grant.taken.eq(fire),
             tagged.port.eq(encode(grant.chosen)),
             tagged.id.eq(request.id),

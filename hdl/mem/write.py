@@ -4,7 +4,7 @@ from amaranth import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.axi import AXI4, Burst, Resp
+from hdl.axi import AXI4, Burst, Resp, axi_cache
 from hdl.mem.grant import Grant
 from hdl.mem.read import LOCK_ID, WIDTH, failed
 from hdl.onehot import decode, encode, first_one, index_shape, select
@@ -73,7 +73,8 @@ class WriteArbiter(wiring.Component):
             axi.awaddr.eq(current.addr),
             axi.awsize.eq(Mux(current.size > 4, 4, current.size)),
             axi.awlen.eq(current.size > 4), axi.awburst.eq(Burst.INCR),
-            axi.awlock.eq(current.lock), axi.awcache.eq(0b1111),
+            axi.awlock.eq(current.lock),
+            axi.awcache.eq(axi_cache(current.mair, write=True)),
             axi.awprot.pnu.eq(1), axi.awprot.ns.eq(1),
             axi.wvalid.eq(data_left),
             axi.wlast.eq((current.size <= 4) | second),

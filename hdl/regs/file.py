@@ -9,6 +9,7 @@ from hdl.layouts import in_place, view
 from hdl.regs.bank import RegisterBank
 from hdl.regs.slave import RegisterSlave
 from hdl.streams import QueueRegisters, SmmuState
+from hdl.tcu import own
 from hdl.tcu.queues.index import index
 from spec import registers as r
 from spec.fields import Register
@@ -130,6 +131,7 @@ class RegisterFile(wiring.Component):
             port.prod.eq(bank[r.CMDQ_PROD].WR),
             port.cons.eq(index(cons.RD, port.log2size)),
             port.e2h.eq(bank[r.CR2].E2H),
+            port.mair.eq(own.by_register(bank[r.CR1].QUEUE_OC, base.RA, write=False)),
         ]
         wildcard = bank[r.CR0ACK].VMW
         with m.If(Cat(wildcard == bits for bits in range(VMW_MAX + 1)).any()):
@@ -152,6 +154,7 @@ class RegisterFile(wiring.Component):
             port.prod.eq(index(prod.WR, port.log2size)),
             port.cons.eq(index(cons.RD, port.log2size)),
             port.overflow.eq(prod.OVFLG ^ cons.OVACKFLG),
+            port.mair.eq(own.by_register(bank[r.CR1].QUEUE_OC, base.WA, write=True)),
         ]
         with m.If(port.advance):
             m.d.sync += prod.WR.eq(index(port.prod + 1, port.log2size))
@@ -175,12 +178,13 @@ class RegisterFile(wiring.Component):
             port.gerror_enable.eq(bank.on("GERROR_IRQEN")),
             port.evtq_enable.eq(bank.on("EVENTQ_IRQEN")),
         ]
-        for target, cfg0, cfg1 in (
-                (port.gerror_msi, r.GERROR_IRQ_CFG0, r.GERROR_IRQ_CFG1),
-                (port.evtq_msi, r.EVENTQ_IRQ_CFG0, r.EVENTQ_IRQ_CFG1)):
+        for target, cfg0, cfg1, cfg2 in (
+                (port.gerror_msi, r.GERROR_IRQ_CFG0, r.GERROR_IRQ_CFG1, r.GERROR_IRQ_CFG2),
+                (port.evtq_msi, r.EVENTQ_IRQ_CFG0, r.EVENTQ_IRQ_CFG1, r.EVENTQ_IRQ_CFG2)):
             m.d.comb += [
                 target.addr.eq(in_place(cfg0.FIELDS["ADDR"], bank[cfg0].ADDR)),
                 target.data.eq(bank[cfg1].DATA),
+                target.mair.eq(own.by_memattr(bank[cfg2].MemAttr)),
             ]
 
     def _state(self, m: Module) -> None:
@@ -194,6 +198,8 @@ class RegisterFile(wiring.Component):
             state.strtab_log2size.eq(config.LOG2SIZE),
             state.strtab_split.eq(config.SPLIT),
             state.strtab_fmt.eq(config.FMT),
+            state.strtab_ra.eq(bank[r.STRTAB_BASE].RA),
+            state.table_oc.eq(bank[r.CR1].TABLE_OC),
             state.cr2_e2h.eq(bank[r.CR2].E2H),
             state.cr2_recinvsid.eq(bank[r.CR2].RECINVSID),
             state.gbpa.eq(bank[r.GBPA].as_value()),

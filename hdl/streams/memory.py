@@ -11,13 +11,14 @@ class MemReadRequest(data.Struct):
     """A read by the SMMU itself: 2^size bytes, naturally aligned, 3 <= size <= 6.
 
     `lock`: the exclusive read of 8 bytes that a locked write of the same bytes will follow. Only
-    one such pair is in progress at a time, on all ports together.
+    one such pair is in progress at a time, on all ports together. `mair`: memory type, a MAIR byte.
     """
 
     addr: unsigned(PA_BITS)
     size: unsigned(3)
     id: unsigned(8)
     lock: unsigned(1)
+    mair: unsigned(8)
 
 
 class MemReadResponse(data.Struct):
@@ -37,13 +38,15 @@ class MemReadResponse(data.Struct):
 
 class MemWriteRequest(data.Struct):
     """A write by the SMMU itself: 2^size bytes, naturally aligned, 2 <= size <= 5, data from bit
-    0. `lock`: write only if the bytes have not changed since the locked read."""
+    0. `lock`: write only if the bytes have not changed since the locked read. `mair`: memory type,
+    a MAIR byte."""
 
     addr: unsigned(PA_BITS)
     size: unsigned(3)
     data: unsigned(256)
     id: unsigned(8)
     lock: unsigned(1)
+    mair: unsigned(8)
 
 
 class MemWriteResponse(data.Struct):

@@ -11,15 +11,15 @@ from hdl.streams.widths import PA_BITS
 class SmmuState(wiring.Signature):
     """Register values the blocks use, seen from the register file. Plain wires.
 
-    `smmuen`, `evtqen`, `cmdqen` are the acknowledged enables. `strtab_*` and `cr2_*` change only
-    while `smmuen` is 0 (guards of reference 1.2).
+    `smmuen`, `evtqen`, `cmdqen` are the acknowledged enables. `strtab_*`, `table_oc` and `cr2_*`
+    change only while `smmuen` is 0 (guards of reference 1.2).
     """
 
     def __init__(self):
         super().__init__({
             "smmuen": Out(1), "evtqen": Out(1), "cmdqen": Out(1),
             "strtab_base": Out(PA_BITS), "strtab_log2size": Out(6), "strtab_split": Out(5),
-            "strtab_fmt": Out(2),
+            "strtab_fmt": Out(2), "strtab_ra": Out(1), "table_oc": Out(2),   # CR1.TABLE_OC
             "cr2_e2h": Out(1), "cr2_recinvsid": Out(1),
             "gbpa": Out(32),   # layout spec.registers.GBPA
         })
@@ -33,10 +33,12 @@ class Interrupts(wiring.Signature):
 
 
 class MsiTarget(data.Struct):
-    """Where an MSI goes: a 4-byte write of `data`. Address 0: none is sent."""
+    """Where an MSI goes: a 4-byte write of `data`. Address 0: none is sent. `mair`: memory type, a
+    MAIR byte."""
 
     addr: unsigned(PA_BITS)
     data: unsigned(32)
+    mair: unsigned(8)
 
 
 class CommandQueueControl(wiring.Signature):
@@ -48,6 +50,8 @@ class CommandQueueControl(wiring.Signature):
         Fetching is allowed: CMDQEN acknowledged and CMDQ_ERR inactive.
     base, log2size, prod, cons
         Effective values; `cons` changes on `consume`, indices count modulo 2^(log2size + 1).
+    mair
+        Memory type of the queue, a MAIR byte.
     e2h, vmw
         CR2.E2H and CR0ACK.VMW.
     busy
@@ -59,7 +63,7 @@ class CommandQueueControl(wiring.Signature):
 
     def __init__(self):
         super().__init__({
-            "run": Out(1), "base": Out(PA_BITS), "log2size": Out(5),
+            "run": Out(1), "base": Out(PA_BITS), "log2size": Out(5), "mair": Out(8),
             "prod": Out(20), "cons": Out(20), "e2h": Out(1), "vmw": Out(3),
             "busy": In(1), "consume": In(1), "fail": In(1), "reason": In(7),
         })
@@ -72,6 +76,8 @@ class EventQueueControl(wiring.Signature):
     -------
     run
         EVENTQEN acknowledged and EVENTQ_ABT_ERR inactive.
+    mair
+        Memory type of the queue, a MAIR byte.
     overflow
         OVFLG != OVACKFLG.
     busy
@@ -82,7 +88,7 @@ class EventQueueControl(wiring.Signature):
 
     def __init__(self):
         super().__init__({
-            "run": Out(1), "base": Out(PA_BITS), "log2size": Out(5),
+            "run": Out(1), "base": Out(PA_BITS), "log2size": Out(5), "mair": Out(8),
             "prod": Out(20), "cons": Out(20), "overflow": Out(1),
             "busy": In(1), "advance": In(1), "overflowed": In(1), "abort": In(1),
         })

@@ -4,7 +4,7 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.axi import Burst
+from hdl.axi import Burst, axi_cache
 from hdl.onehot import PAGE_BITS, index_shape
 from hdl.streams import (
     Outcome,
@@ -22,7 +22,6 @@ from hdl.tbu.layouts import (
     Termination,
     Verdict,
     allowed,
-    axi_cache,
     page_key,
     response_address,
     translate_address,

@@ -149,24 +149,6 @@ def allowed(perms, attrs, *, write: bool, pnu, ind) -> Value:
     return Mux(fetch, Mux(privileged, perms.px, perms.ux), Mux(privileged, perms.pr, perms.ur))
 
 
-def axi_cache(mair, *, write: bool) -> Value:
-    """AxCACHE of a MAIR-format byte, from its outer attributes.
-
-    Device-nGnRnE is non-bufferable, the other Device types bufferable; a cacheable type without
-    an allocation hint for this direction keeps the other hint set, as AXI4 requires.
-    """
-    outer = mair[4:]
-    bufferable_device = mair[:4] != 0
-    read_allocate, write_allocate, write_back = outer[1], outer[0], outer[2]
-    if write:
-        read_allocate = read_allocate | ~write_allocate
-    else:
-        write_allocate = write_allocate | ~read_allocate
-    cacheable = Cat(write_back, 1, read_allocate, write_allocate)
-    return Mux(outer == 0, Cat(bufferable_device, 0, 0, 0),
-               Mux(outer == 0b0100, 0b0011, cacheable))
-
-
 def verdict_prot(address, attrs, *, write: bool) -> Value:
     """AxPROT for memory: PnU and InD after the overrides; always Non-secure."""
     ind = 0 if write else override(attrs.instcfg, address.ind)

@@ -129,8 +129,9 @@ class Walk(data.Struct):
         Level of the stage-1 and stage-2 descriptor being read.
     ipa
         Address under stage-2 translation.
-    fetch
-        Physical address being read.
+    fetch, mair
+        Physical address being read, and its memory type (a MAIR byte), which its hardware update
+        keeps.
     second, locked, plain
         Hardware update of a descriptor (reference 4.6): it is a stage-2 one; it has just been read
         to be changed; memory cannot watch it, so that the write is not atomic.
@@ -152,6 +153,7 @@ class Walk(data.Struct):
     level2: unsigned(2)
     ipa: unsigned(PA_BITS)
     fetch: unsigned(PA_BITS)
+    mair: unsigned(8)
     second: unsigned(1)
     locked: unsigned(1)
     plain: unsigned(1)
@@ -186,13 +188,13 @@ class Answer(data.Struct):
     reply: Reply
 
 
-_STE_STAGE1 = ("Config", "S1Fmt", "S1ContextPtr", "S1CDMax", "S1DSS", "S1STALLD", "STRW", "MemAttr",
-               "MTCFG", "ALLOCCFG", "SHCFG", "PRIVCFG", "INSTCFG", "S2VMID")
-_STE_STAGE2 = ("S2FWB", "S2T0SZ", "S2SL0", "S2TG", "S2PS", "S2AA64", "S2ENDI", "S2AFFD", "S2PTW",
-               "S2HD", "S2HA", "S2S", "S2R", "S2TTB")
-_CD = ("T0SZ", "TG0", "EPD0", "ENDI", "T1SZ", "TG1", "EPD1", "IPS", "AFFD", "WXN", "TBI0", "TBI1",
-       "PAN", "EPAN", "HD", "HA", "S", "R", "A", "ASET", "ASID", "HAD0", "E0PD0", "TTB0", "HAD1",
-       "E0PD1", "TTB1", "MAIR0", "MAIR1")
+_STE_STAGE1 = ("Config", "S1Fmt", "S1ContextPtr", "S1CDMax", "S1DSS", "S1COR", "S1STALLD", "STRW",
+               "MemAttr", "MTCFG", "ALLOCCFG", "SHCFG", "PRIVCFG", "INSTCFG", "S2VMID")
+_STE_STAGE2 = ("S2FWB", "S2T0SZ", "S2SL0", "S2OR0", "S2TG", "S2PS", "S2AA64", "S2ENDI", "S2AFFD",
+               "S2PTW", "S2HD", "S2HA", "S2S", "S2R", "S2TTB")
+_CD = ("T0SZ", "TG0", "OR0", "EPD0", "ENDI", "T1SZ", "TG1", "OR1", "EPD1", "IPS", "AFFD", "WXN",
+       "TBI0", "TBI1", "PAN", "EPAN", "HD", "HA", "S", "R", "A", "ASET", "ASID", "HAD0", "E0PD0",
+       "TTB0", "HAD1", "E0PD1", "TTB1", "MAIR0", "MAIR1")
 
 KeptSTE = Kept(STE, _STE_STAGE1 + _STE_STAGE2)
 KeptCD = Kept(CD, _CD)

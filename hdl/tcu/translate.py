@@ -277,6 +277,7 @@ class Translator(wiring.Component):
         m.d.comb += [
             request.addr.eq(step.next.fetch), request.size.eq(step.size),
             request.id.eq(step_index), request.lock.eq(step.lock),
+            request.mair.eq(step.next.mair),
             wants.eq(self._commit & (step.walk.phase != Phase.FAULT)
                      & (step.action == Action.READ)),
             port.valid.eq(reads.r_rdy | wants),
@@ -295,7 +296,7 @@ class Translator(wiring.Component):
             updates.wants.eq(step.action == Action.LOCK),
             updates.writes.eq(step.action == Action.WRITE),
             updates.addr.eq(step.next.fetch), updates.word.eq(step.word),
-            updates.lock.eq(step.lock),
+            updates.lock.eq(step.lock), updates.mair.eq(step.next.mair),
         ]
         wiring.connect(m, updates.write, wiring.flipped(self.write.req))
 

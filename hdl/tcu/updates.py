@@ -17,8 +17,9 @@ class Updates(wiring.Component):
 
     Members
     -------
-    index, step, wants, writes, addr, word, lock
-        The step of this cycle: context, strobe, it asks for the lock, it writes `word` to `addr`.
+    index, step, wants, writes, addr, mair, word, lock
+        The step of this cycle: context, strobe, it asks for the lock, it writes `word` to `addr`,
+        memory of type `mair`.
     locks
         The context whose step of phase LOCK is due.
     write
@@ -30,7 +31,7 @@ class Updates(wiring.Component):
         bits = index_bits(walks)
         super().__init__({
             "index": In(bits), "step": In(1), "wants": In(1), "writes": In(1),
-            "addr": In(PA_BITS), "word": In(64), "lock": In(1),
+            "addr": In(PA_BITS), "mair": In(8), "word": In(64), "lock": In(1),
             "locks": Out(stream.Signature(bits)),
             "write": Out(stream.Signature(MemWriteRequest)),
         })
@@ -57,6 +58,6 @@ class Updates(wiring.Component):
                 self.write.valid.eq(1), self.write.payload.addr.eq(self.addr),
                 self.write.payload.size.eq(DESCRIPTOR_SHIFT),
                 self.write.payload.data.eq(self.word), self.write.payload.id.eq(self.index),
-                self.write.payload.lock.eq(self.lock),
+                self.write.payload.lock.eq(self.lock), self.write.payload.mair.eq(self.mair),
             ]
         return m

@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.streams import SSID_BITS, Outcome, SmmuState
-from hdl.tcu import attributes
+from hdl.tcu import attributes, own
 from hdl.tcu.bits import pick
 from hdl.tcu.config.cd_check import CdCheck
 from hdl.tcu.config.cd_table import L1CD_SHIFT, CdTable
@@ -127,14 +127,17 @@ class ConfigStep(wiring.Component):
     def _fetch_ste(self, m: Module, address: Value, phase: int, size: int) -> None:
         """Read an L1STD or STE; an address above OAS is F_STE_FETCH."""
         m.d.comb += [self.step.next.fetch.eq(address), self.step.next.phase.eq(phase),
-                     self.step.action.eq(Action.READ), self.step.size.eq(size)]
+                     self.step.action.eq(Action.READ), self.step.size.eq(size),
+                     self.step.next.mair.eq(own.by_register(
+                         self.state.table_oc, self.state.strtab_ra, write=False))]
         with m.If(self._beyond(address, self.impl.oas_bits)):
             self._fault(m, EventType.F_STE_FETCH)
 
     def _fetch_cd(self, m: Module, address: Value, target: int, size: int) -> None:
         """Read an L1CD or CD, through stage 2 if it is on."""
         m.d.comb += [self.step.next.fetch.eq(address), self.step.next.phase.eq(PHASE_OF[target]),
-                     self.step.action.eq(Action.READ), self.step.size.eq(size)]
+                     self.step.action.eq(Action.READ), self.step.size.eq(size),
+                     self.step.next.mair.eq(own.by_ste(self.step.ste.S1COR))]
         if self.impl.S2P:
             with m.If(self.step.ste.Config[1]):
                 m.d.comb += [self.step.next.ipa.eq(address), self.step.next.target.eq(target),

@@ -65,6 +65,7 @@ class CommandQueue(wiring.Component):
         regs = self.regs
         m.d.comb += [
             fetch.base.eq(regs.base), fetch.log2size.eq(regs.log2size),
+            fetch.mair.eq(regs.mair),
             fetch.prod.eq(regs.prod), fetch.cons.eq(regs.cons), fetch.run.eq(regs.run),
             decoder.e2h.eq(regs.e2h), decoder.vmw.eq(regs.vmw),
             self.inv.payload.eq(decoder.inv), self.stall_cmd.payload.eq(decoder.stall),

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.layouts import in_place, view
 from hdl.streams import PA_BITS, Invalidation, InvOp, StallAction, StallCommand
+from hdl.tcu import own
 from spec import commands
 from spec.codes import TGCode
 from spec.commands import COMMANDS, Command, Opcode, SyncCS
@@ -23,13 +24,15 @@ class CommandKind(enum.Enum, shape=3):
 
 
 class SyncSignal(data.Struct):
-    """Completion signals of a CMD_SYNC; `msi`: also a 4-byte write of `data` to `addr`."""
+    """Completion signals of a CMD_SYNC; `msi`: also a 4-byte write of `data` to `addr`, memory of
+    type `mair` (a MAIR byte)."""
 
     irq: unsigned(1)
     sev: unsigned(1)
     msi: unsigned(1)
     addr: unsigned(PA_BITS)
     data: unsigned(32)
+    mair: unsigned(8)
 
 
 KINDS = {
@@ -179,5 +182,5 @@ class CommandDecoder(wiring.Component):
             sync.sev.eq((word.CS == SyncCS.SEV) & bool(self.impl.SEV)),
             sync.msi.eq((word.CS == SyncCS.IRQ) & bool(self.impl.MSI) & target.any()),
             sync.addr.eq(target[:self.impl.oas_bits]),
-            sync.data.eq(word.MSIData),
+            sync.data.eq(word.MSIData), sync.mair.eq(own.by_memattr(word.MSIAttr)),
         ]

@@ -65,6 +65,7 @@ class EventQueue(wiring.Component):
                 | (position(regs.prod, regs.log2size) << LOG2BYTES)),
             self.write.req.payload.size.eq(LOG2BYTES),
             self.write.req.payload.data.eq(record.record),
+            self.write.req.payload.mair.eq(regs.mair),
         ]
         m.d.sync += [self.interrupt.eq(0), verdict.valid.eq(0)]
 

@@ -37,7 +37,7 @@ class CommandFetch(wiring.Component):
 
     Members
     -------
-    run, base, log2size, prod, cons
+    run, base, log2size, mair, prod, cons
         As in CommandQueueControl.
     executing
         The last command handed on is not consumed yet.
@@ -55,8 +55,8 @@ class CommandFetch(wiring.Component):
     def __init__(self, *, log2depth: int):
         self.log2depth = log2depth
         super().__init__({
-            "run": In(1), "base": In(52), "log2size": In(5), "prod": In(20), "cons": In(20),
-            "executing": In(1), "retry": In(1), "read": Out(MemRead()),
+            "run": In(1), "base": In(52), "log2size": In(5), "mair": In(8), "prod": In(20),
+            "cons": In(20), "executing": In(1), "retry": In(1), "read": Out(MemRead()),
             "commands": Out(stream.Signature(FetchedCommand)), "busy": Out(1),
         })
         depth, slot = 1 << log2depth, unsigned(log2depth)
@@ -114,7 +114,7 @@ class CommandFetch(wiring.Component):
                 request.valid.eq(1),
                 request.payload.addr.eq(aligned(self.base, self.log2size, LOG2BYTES) | entry),
                 request.payload.size.eq(LOG2BYTES + size),
-                request.payload.id.eq(self._tail),
+                request.payload.id.eq(self._tail), request.payload.mair.eq(self.mair),
                 self._ahead.eq(index(self._ahead + self._count, self.log2size)),
                 self._tail.eq(self._tail + self._count),
             ]

@@ -55,7 +55,8 @@ class InterruptUnit(wiring.Component):
             pending.eq((pending | raised) & ~sent),
         ]
         with m.If(self.sync_valid):
-            m.d.sync += [sync_target.addr.eq(self.sync.addr), sync_target.data.eq(self.sync.data)]
+            m.d.sync += [sync_target.addr.eq(self.sync.addr), sync_target.data.eq(self.sync.data),
+                         sync_target.mair.eq(self.sync.mair)]
         m.d.comb += [
             Cat(regs.gerror_busy, regs.evtq_busy, self.sync_busy).eq(pending | raised | sending),
             write.req.payload.size.eq(MSI_LOG2BYTES),
@@ -69,6 +70,7 @@ class InterruptUnit(wiring.Component):
                             sending.eq(1 << n),
                             write.req.payload.addr.eq(targets[n].addr),
                             write.req.payload.data.eq(targets[n].data),
+                            write.req.payload.mair.eq(targets[n].mair),
                         ]
                         m.d.comb += sent.eq(1 << n)
                         m.next = "SEND"

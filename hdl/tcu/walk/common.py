@@ -108,8 +108,9 @@ class Walk(wiring.Component):
             fault.s2.eq(s2), fault.always.eq(0),
             fault.ttrnw.eq((cls == FaultClass.TT) & ~self.step.walk.update)]
 
-    def _read(self, m: Module, address: Value, phase: int | Value) -> None:
+    def _read(self, m: Module, address: Value, phase: int | Value, mair: Value) -> None:
         m.d.comb += [self.step.next.fetch.eq(address), self.step.next.phase.eq(phase),
+                     self.step.next.mair.eq(mair),
                      self.step.action.eq(Action.READ), self.step.size.eq(DESCRIPTOR_SHIFT)]
 
     def _translate(self, m: Module, ipa: Value, target: int) -> None:

@@ -2,7 +2,7 @@
 
 from amaranth import Const, Module, Mux, Value
 
-from hdl.tcu import attributes
+from hdl.tcu import attributes, own
 from hdl.tcu.bits import bind, choose, pick
 from hdl.tcu.context import Action, Phase, Target
 from hdl.tcu.walk import geometry, update
@@ -42,7 +42,7 @@ class StageOne(Walk):
             self._read_stage1(m, select.descriptor)
 
     def _read_stage1(self, m: Module, address: Value) -> None:
-        self._read(m, address, Phase.S1)
+        self._read(m, address, Phase.S1, own.by_cd(self.step.cd, self.step.next.half))
         m.d.comb += self.step.next.update.eq(0)
         if self.impl.S2P:
             with m.If(self.step.ste.Config[1]):

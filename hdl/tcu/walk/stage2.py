@@ -2,7 +2,7 @@
 
 from amaranth import Const, Module, Mux, Value
 
-from hdl.tcu import attributes
+from hdl.tcu import attributes, own
 from hdl.tcu.bits import bind, choose, pick
 from hdl.tcu.context import PHASE_OF, STRUCTURE_SHIFT, Action, KeptSTE, Phase, Target
 from hdl.tcu.walk import geometry, update
@@ -10,7 +10,7 @@ from hdl.tcu.walk.common import Walk
 from hdl.tcu.walk.permissions import StageTwoPermissions, allows, both
 from hdl.tcu.walk.table_select import StageTwoStart
 from spec.events import EventType, FaultClass
-from spec.vmsa import S2AP_WRITE, S2Leaf
+from spec.vmsa import S2AP_WRITE, Mair, S2Leaf
 
 
 class StageTwo(Walk):
@@ -42,9 +42,9 @@ class StageTwo(Walk):
             below_hit = bind(m, "below_hit2", (self.table2.level + 1)[:2])
             m.d.comb += step.next.level2.eq(below_hit)
             self._read(m, self.table2.found.base | geometry.index_offset(
-                step.walk.ipa, self.want2.granule, below_hit), Phase.S2)
+                step.walk.ipa, self.want2.granule, below_hit), Phase.S2, own.by_walk(ste.S2OR0))
         with m.Else():
-            self._read(m, start.descriptor, Phase.S2)
+            self._read(m, start.descriptor, Phase.S2, own.by_walk(ste.S2OR0))
 
     def _stage2(self, m: Module) -> None:
         step, entry = self.step, self._entry
@@ -60,7 +60,7 @@ class StageTwo(Walk):
         with m.Elif(entry.table):
             m.d.comb += [step.next.level2.eq(step.walk.level2 + 1), self.table2.accept.eq(1),
                          self.table2.content.base.eq(entry.base)]
-            self._read(m, entry.next, Phase.S2)
+            self._read(m, entry.next, Phase.S2, own.by_walk(step.ste.S2OR0))
         with m.Else():
             self._stage2_leaf(m)
 
@@ -68,15 +68,16 @@ class StageTwo(Walk):
         step, entry, walk, ste = self.step, self._entry, self.step.walk, self.step.ste
         m.submodules.permissions2 = rights = StageTwoPermissions(self.impl)
         m.submodules.combine = combine = attributes.CombineAttributes()
+        input_ = walk.target == Target.IN
+        table = Mux(walk.target == Target.S1, own.by_cd(step.cd, walk.half), own.by_ste(ste.S1COR))
         m.d.comb += [
             rights.leaf.eq(entry.word), rights.ste.eq(ste),
-            combine.mair.eq(walk.leaf.mair), combine.sh.eq(walk.leaf.sh),
+            combine.mair.eq(Mux(input_, walk.leaf.mair, table)), combine.sh.eq(walk.leaf.sh),
             combine.memattr.eq(pick(entry.word, S2Leaf.MemAttr)),
             combine.sh2.eq(pick(entry.word, S2Leaf.SH)),
         ]
         if self.impl.FWB:
             m.d.comb += combine.fwb.eq(ste.S2FWB)
-        input_ = walk.target == Target.IN
         access = (step.req.rnw, self._pnu, self._ind)
         # Tables and CDs are read, and stage-1 descriptors updated, as privileged data.
         structure = Mux(walk.update, rights.promoted.pw, rights.perms.pr)
@@ -108,11 +109,14 @@ class StageTwo(Walk):
             self._respond(m, entry.output, size, both(walk.leaf.perms, rights.perms),
                           combine.out_mair, combine.out_sh)
         with m.Else():
-            self._resume(m, entry.output)
+            self._resume(m, entry.output, combine)
 
-    def _resume(self, m: Module, address: Value) -> None:
+    def _resume(self, m: Module, address: Value, combine) -> None:
         """Read the structure whose address stage 2 has translated."""
-        self._read(m, address, choose(self.step.walk.target, PHASE_OF)[:4])
+        mair = combine.out_mair
+        if self.impl.PTWNNC:
+            mair = Mux(combine.device2, Mair.NC, mair)[:8]
+        self._read(m, address, choose(self.step.walk.target, PHASE_OF)[:4], mair)
         with m.If(self.step.walk.target == Target.CD):
             m.d.comb += self.step.size.eq(Const(STRUCTURE_SHIFT, 3))
         if self.impl.HTTU:

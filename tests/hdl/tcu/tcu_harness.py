@@ -66,6 +66,8 @@ class Machine:
         Memory knows exclusive accesses.
     caches, leaves
         Entries of each cache of configuration and tables, and of leaf descriptors.
+    types
+        Address and memory type of every access, in order.
     reads, broken
         Addresses of the reads so far; numbers of those (from 0) that get an error.
     lose, writes, broken_writes
@@ -85,6 +87,8 @@ class Machine:
     strtab_log2size: int = 0
     strtab_split: int = 0
     strtab_fmt: int = 0
+    strtab_ra: int = 0
+    table_oc: int = 0
     cr2_e2h: int = 0
     cr2_recinvsid: int = 1
     gbpa: int = GBPA.RESET
@@ -93,12 +97,13 @@ class Machine:
     writes: int = 0
     broken_writes: set[int] = field(default_factory=set)
     reads: list[int] = field(default_factory=list)
+    types: list[tuple[int, int]] = field(default_factory=list)
     broken: set[int] = field(default_factory=set)
     evtq_ready: bool = True
     running: bool = False
 
-    STATE = ("smmuen", "strtab_base", "strtab_log2size", "strtab_split", "strtab_fmt", "cr2_e2h",
-             "cr2_recinvsid", "gbpa")
+    STATE = ("smmuen", "strtab_base", "strtab_log2size", "strtab_split", "strtab_fmt", "strtab_ra",
+             "table_oc", "cr2_e2h", "cr2_recinvsid", "gbpa")
 
     def run(self, accesses: Iterable[Access]) -> list[Access]:
         """Drives the accesses one after the other; fills in their results."""
@@ -162,6 +167,7 @@ class Machine:
                     due.pop(0)
                 if valid:
                     self.reads.append(read.addr)
+                    self.types.append((read.addr, read.mair))
                     due += [(cycle + self.latency, beat) for beat in self.beats(read)]
                 offered = bool(due) and due[0][0] <= cycle + 1
                 ctx.set(dut.mem.resp.valid, offered)
@@ -192,6 +198,7 @@ class Machine:
                     ctx.set(dut.write.resp.valid, 0)
                 if valid:
                     self.writes += 1
+                    self.types.append((write.addr, write.mair))
                     lost = bool(self.lose) and self.writes % self.lose == 0
                     error = write.addr >= RAM_END or self.writes in self.broken_writes
                     if not lost and not error:
