@@ -14,13 +14,15 @@ def pick(raw: Value, field: Field) -> Value:
     return Cat(Const(0, field.lo), bits) if field.addr else bits
 
 
-def below(count: Value, width: int) -> Value:
+def below(m: Module, count: Value, width: int) -> Value:
     """`width` bits with the `count` low ones set. Each is a term of the bits of `count`; a
     subtraction would be a carry through all of them."""
-    mask: list[Value] = []  # by the bits of `count` so far
-    for bit in count:
-        mask = [m | bit for m in mask] + [bit] + [m & bit for m in mask]
-    return (Const(0, width) | Cat(mask))[:width]
+    first, *others = bind(m, "count", count)
+    mask = first  # by the bits of `count` so far
+    for bit in others:
+        every = bit.replicate(len(mask))
+        mask = bind(m, "below", Cat(mask | every, bit, mask & every))
+    return (Const(0, width) | mask)[:width]
 
 
 def bind(m: Module, name: str, value) -> Signal:

@@ -93,8 +93,8 @@ class Translator(wiring.Component):
         m.submodules.reporter = self._reporter = FaultReporter(self.faults)
         self._step = Step().create(path=("step",))
         self._commit = Signal()  # the step computed in this cycle takes place
-        self._responds = Signal()
-        self._room = Signal()  # for an answer
+        self._responds = Signal()  # which it may with an answer only while there is
+        self._room = Signal()
         self._accept(m)
         self._choose(m)
         self._compute(m)
@@ -136,12 +136,9 @@ class Translator(wiring.Component):
         valid, reports = Signal(), Signal()
         m.d.comb += [
             valid.eq(1), step.walk.eq(contexts.walk),
-            # A step waits for the output register though it may not answer: whether it does is
-            # known late in the cycle, and the rest of the cycle follows from its taking place.
-            self._commit.eq(valid & self._room),
-            self._reporter.ended.valid.eq(reports & self._commit),
-            self._ends.faulted.eq(reports & self._commit),
-            self._ends.faulted_index.eq(contexts.index),
+            self._commit.eq(valid & (~self._responds | self._room)),
+            self._reporter.ended.valid.eq(reports),
+            self._ends.faulted.eq(reports), self._ends.faulted_index.eq(contexts.index),
         ]
         with m.If(self.write.resp.valid):
             m.d.comb += [contexts.index.eq(self.write.resp.payload.id),

@@ -89,4 +89,4 @@ class CdCheck(wiring.Component):
         limit = geometry.output_bits(self._get("IPS"), impl)
         return ((size < lowest) | (size > highest)
                 | ~geometry.granule_legal(code, shifts, impl)
-                | (base & ~below(limit, len(base))).any() | Const(0))
+                | (base & ~below(m, limit, len(base))).any() | Const(0))

@@ -46,7 +46,7 @@ class CdTable(wiring.Component):
             m.d.comb += self.addr.eq(base)
             return m
         # Tables are aligned to their size, 64 bytes at least: lower bits count as 0.
-        m.d.comb += self.addr.eq((base & ~below(ste.S1CDMax + CD_SHIFT, PA_BITS))
+        m.d.comb += self.addr.eq((base & ~below(m, ste.S1CDMax + CD_SHIFT, PA_BITS))
                                  | self._shifted(self.index, CD_SHIFT))
         if self.impl.CD2L:
             self._first_level(m, base)
@@ -63,7 +63,7 @@ class CdTable(wiring.Component):
         with m.If(self.two_level):
             leaf = choose(ste.S1Fmt, CD_LEAF_BITS)[:4]
             entries = (ste.S1CDMax - leaf).as_unsigned()[:5]
-            size = below((ste.S1CDMax > leaf).replicate(5) & entries, PA_BITS - L1CD_SHIFT)
+            size = below(m, (ste.S1CDMax > leaf).replicate(5) & entries, PA_BITS - L1CD_SHIFT)
             index = choose(ste.S1Fmt, {f: self.index[n:] for f, n in CD_LEAF_BITS.items()})
             m.d.comb += self.addr.eq((base & ~self._shifted(size, L1CD_SHIFT))
                                      | self._shifted(index, L1CD_SHIFT))

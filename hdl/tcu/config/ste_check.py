@@ -119,7 +119,7 @@ class SteCheck(wiring.Component):
         # 16. table base beyond the effective S2PS
         limit = geometry.output_bits(self._get("S2PS"), impl)
         ttb = self._get("S2TTB")
-        bad |= (ttb & ~below(limit, len(ttb))).any()
+        bad |= (ttb & ~below(m, limit, len(ttb))).any()
         return bad | self._stage2_geometry(m)
 
     def _stage2_geometry(self, m: Module) -> Value:

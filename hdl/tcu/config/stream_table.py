@@ -56,10 +56,10 @@ class StreamTable(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         # Range: the effective LOG2SIZE is capped at SIDSIZE.
-        mask = below(self.log2size, SID_BITS) & Const((1 << self.impl.SIDSIZE) - 1, SID_BITS)
+        mask = below(m, self.log2size, SID_BITS) & Const((1 << self.impl.SIDSIZE) - 1, SID_BITS)
         m.d.comb += self.outside.eq((self.sid & ~mask).any())
         # The base is aligned by the written LOG2SIZE; FMT is RES0 without ST_LEVEL.
-        linear = (self.base & ~below(self.log2size + STE_SHIFT, PA_BITS)) | self._shifted(
+        linear = (self.base & ~below(m, self.log2size + STE_SHIFT, PA_BITS)) | self._shifted(
             self.sid, STE_SHIFT)
         m.d.comb += self.addr.eq(linear)
         if self.impl.ST_LEVEL:
@@ -78,7 +78,7 @@ class StreamTable(wiring.Component):
         index = choose(split, {s: self.sid[s:] for s in SPLITS})
         # Table bytes: at least 64, so that the base keeps bits [51:6] then.
         size = Mux(self.log2size > split + L1STD_SHIFT, self.log2size - split, L1STD_SHIFT)
-        base = self.base & ~below((size + L1STD_SHIFT)[:6], PA_BITS)
+        base = self.base & ~below(m, (size + L1STD_SHIFT)[:6], PA_BITS)
         m.d.comb += self.two_level.eq(self.fmt == StrtabFmt.TWO_LEVEL)
         with m.If(self.two_level):
             m.d.comb += self.addr.eq(base | self._shifted(index, L1STD_SHIFT))
@@ -90,7 +90,7 @@ class StreamTable(wiring.Component):
         entries = bind(m, "entries", (span - 1)[:4])  # log2
         invalid = (span == 0) | (span > SPAN_MAX) | (span > split + 1)
         m.d.comb += [
-            self.l1_outside.eq(invalid | (index & ~below(entries, max(SPLITS))).any()),
-            self.ste.eq((pick(self.l1std, L1STD.L2Ptr) & ~below(entries + STE_SHIFT, PA_BITS))
+            self.l1_outside.eq(invalid | (index & ~below(m, entries, max(SPLITS))).any()),
+            self.ste.eq((pick(self.l1std, L1STD.L2Ptr) & ~below(m, entries + STE_SHIFT, PA_BITS))
                         | self._shifted(index, STE_SHIFT)),
         ]

@@ -48,7 +48,7 @@ class Substream(wiring.Component):
         with m.Elif(self.ssv):
             m.d.comb += [
                 self.index.eq(self.ssid),
-                self.bad.eq((self.ssid & ~below(ste.S1CDMax, SSID_BITS)).any()),
+                self.bad.eq((self.ssid & ~below(m, ste.S1CDMax, SSID_BITS)).any()),
                 self.disabled.eq((ste.S1DSS == SteS1DSS.SSID0) & (self.ssid == 0)),
             ]
         with m.Else(), m.Switch(ste.S1DSS):

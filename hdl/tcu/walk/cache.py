@@ -92,7 +92,7 @@ class Known(wiring.Signature):
 
 def same_vmid(m: Module, inv):
     """Does a VMID agree with the command's, but for the bits that VMW ignores?"""
-    ignored = bind(m, "ignored", below(inv.vmw, len(inv.vmid)))
+    ignored = bind(m, "ignored", below(m, inv.vmw, len(inv.vmid)))
     return lambda vmid: ((vmid ^ inv.vmid) & ~ignored) == 0
 
 

@@ -56,6 +56,8 @@ class Walk(wiring.Component):
                 self._pnu.eq(attributes.override_pnu(step.req.pnu, ste.PRIVCFG)),
                 self._ind.eq(attributes.override_ind(step.req.ind, step.req.rnw, ste.INSTCFG)),
             ]
+        self._output = Signal(PA_BITS)
+        m.d.comb += step.reply.pa.eq(self._output & ~below(m, step.reply.size, PA_BITS))
         self._tags(m)
         self._descriptor(m)
 
@@ -123,7 +125,7 @@ class Walk(wiring.Component):
         ste, reply = self.step.ste, self.step.reply
         m.d.comb += [
             self.step.action.eq(Action.RESPOND), reply.outcome.eq(Outcome.TRANSLATED),
-            reply.cacheable.eq(1), reply.pa.eq(output & ~below(size, PA_BITS)), reply.size.eq(size),
+            reply.cacheable.eq(1), self._output.eq(output), reply.size.eq(size),
             reply.perms.eq(perms), reply.attrs.mair.eq(mair), reply.attrs.sh.eq(sh),
         ]
         if self.impl.ATTR_PERMS_OVR:

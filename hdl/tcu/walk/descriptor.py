@@ -56,7 +56,7 @@ class Descriptor(wiring.Component):
         last = self.level == LAST_LEVEL
         block_level = geometry.at(self.granule, self.level, lambda g, n: int(
             n in block_levels(g.bits, self.impl.oas_bits)))
-        offset = bind(m, "offset", below(self.size, PA_BITS))
+        offset = bind(m, "offset", below(m, self.size, PA_BITS))
         page = geometry.shift(self.granule, Const(LAST_LEVEL, 2))
         output = self.word[:OUTPUT_TOP]
         if geometry.wide(self.impl):
@@ -65,11 +65,11 @@ class Descriptor(wiring.Component):
         base = self.base
         next_level = bind(m, "next_level", (self.level + 1)[:2])
         m.d.comb += [
-            self.base.eq(output & ~Mux(self.table, below(page, PA_BITS), offset)),
+            self.base.eq(output & ~Mux(self.table, below(m, page, PA_BITS), offset)),
             self.size.eq(geometry.shift(self.granule, self.level)),
             self.table.eq(valid & kind & ~last),
             self.leaf.eq(valid & Mux(last, kind, ~kind & block_level)),
-            self.too_big.eq((base & ~below(self.limit, PA_BITS)).any()),
+            self.too_big.eq((base & ~below(m, self.limit, PA_BITS)).any()),
             self.next.eq(base | geometry.index_offset(self.addr, self.granule, next_level)),
             self.output.eq(base | (self.addr & offset)),
         ]

@@ -5,7 +5,7 @@ Arguments are used many times over: pass signals, not expressions.
 
 from typing import NamedTuple
 
-from amaranth import Cat, Const, Mux, Value
+from amaranth import Cat, Const, Module, Mux, Value
 
 from hdl.streams import ADDR_BITS, PA_BITS
 from hdl.tcu.bits import below, choose
@@ -86,10 +86,10 @@ def shift(granule: Value, level: Value) -> Value:
     return at(granule, level, lambda g, n: g.shift(n))[:6]
 
 
-def input_mask(tnsz: Value, width: int) -> Value:
+def input_mask(m: Module, tnsz: Value, width: int) -> Value:
     """The `width` low bits of the mask of the address bits that are translated, IA-1 to 0, for a
     legal TnSZ."""
-    return ~Cat(reversed(list(below(tnsz, ADDR_BITS))))[:width]
+    return ~below(m, tnsz, ADDR_BITS)[::-1][:width]
 
 
 def start_level(granule: Value, translated: Value) -> Value:

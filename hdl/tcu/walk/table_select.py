@@ -49,7 +49,7 @@ class TableSelect(wiring.Component):
 
         granule = bind(m, "granule", stage1_granule(cd, self.half, self.impl))
         # The bits above the input size must all equal the half's bit; TBI exempts the top byte.
-        low = bind(m, "low", geometry.input_mask(side(cd.T0SZ, cd.T1SZ), ADDR_BITS))
+        low = bind(m, "low", geometry.input_mask(m, side(cd.T0SZ, cd.T1SZ), ADDR_BITS))
         compared = Mux(side(cd.TBI0, cd.TBI1), low | Const(0xFF << 56, ADDR_BITS), low)
         outside = ((addr ^ self.half.replicate(ADDR_BITS)) & ~compared).any()
         disabled = side(cd.EPD0, cd.EPD1) & ~self.el2
@@ -96,7 +96,7 @@ class StageTwoStart(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        low = bind(m, "low", geometry.input_mask(self.t0sz, PA_BITS))
+        low = bind(m, "low", geometry.input_mask(m, self.t0sz, PA_BITS))
         granule = bind(m, "granule", geometry.granule_of(self.tg, TG0_SHIFT, self.impl))
         offset = bind(m, "offset", self.ipa & low)
         m.d.comb += [
