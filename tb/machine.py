@@ -25,6 +25,7 @@ from spec.registers import (
     CMDQ_PROD,
     CR0,
     CR0ACK,
+    CR1,
     CR2,
     EVENTQ_BASE,
     EVENTQ_CONS,
@@ -191,6 +192,7 @@ async def register_state(env: Env) -> SmmuState:
     """The register values that decide translations, as they are in effect."""
     read = env.cfg.read32
     return SmmuState.from_registers(
-        cr0=await read(CR0ACK.OFFSET), cr2=await read(CR2.OFFSET), gbpa=await read(GBPA.OFFSET),
+        cr0=await read(CR0ACK.OFFSET), cr1=await read(CR1.OFFSET), cr2=await read(CR2.OFFSET),
+        gbpa=await read(GBPA.OFFSET),
         strtab_base=await env.cfg.read64(STRTAB_BASE.OFFSET),
         strtab_base_cfg=await read(STRTAB_BASE_CFG.OFFSET))

@@ -22,7 +22,7 @@ from pymodel.transaction import Result, Transaction
 from pymodel.translate import translate
 from sim.serve.machines import Board
 from spec.events import Event
-from spec.registers import CR0ACK, CR2, GBPA, STRTAB_BASE, STRTAB_BASE_CFG
+from spec.registers import CR0ACK, CR1, CR2, GBPA, STRTAB_BASE, STRTAB_BASE_CFG
 from spec.sec import ErrorType
 
 RW = Prot.READ | Prot.WRITE
@@ -139,7 +139,8 @@ class World(Host):
             return await self.bus.read(Region.SMMU, register.OFFSET, size)  # type: ignore[attr-defined]
 
         state = SmmuState.from_registers(
-            cr0=await read(CR0ACK), cr2=await read(CR2), gbpa=await read(GBPA),
+            cr0=await read(CR0ACK), cr1=await read(CR1), cr2=await read(CR2),
+            gbpa=await read(GBPA),
             strtab_base=await read(STRTAB_BASE, 8), strtab_base_cfg=await read(STRTAB_BASE_CFG))
         return translate(self.smmu.impl, state, PreviewReader(MemoryReader(self.bus.memory)),
                          Transaction(sid=self.sid, ssid=pasid, addr=address, write=write),
