@@ -89,4 +89,5 @@ class CdCheck(wiring.Component):
         limit = geometry.output_bits(self._get("IPS"), impl)
         return ((size < lowest) | (size > highest)
                 | ~geometry.granule_legal(code, shifts, impl)
-                | (base & ~below(m, limit, len(base))).any() | Const(0))
+                | (base & ~below(m, limit, len(base))).any()
+                | (geometry.base_beyond(base, granule) if geometry.wide(impl) else Const(0)))

@@ -142,5 +142,7 @@ class SteCheck(wiring.Component):
         beyond = choose(start, {
             BY_BITS[g].value * 4 + n: 1 for (g, n), oas in S2_START_OAS.items()
             if impl.oas_bits < oas})
+        if geometry.wide(impl):  # 16
+            beyond |= geometry.base_beyond(self._get("S2TTB"), granule)
         return (~geometry.granule_legal(tg, TG0_SHIFT, impl) | (t0sz < lowest) | (t0sz > highest)
                 | reserved | (ia < least) | (ia > most) | beyond)

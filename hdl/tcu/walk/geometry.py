@@ -70,6 +70,12 @@ def table_base(base: Value, code: Value, impl) -> Value:
     return base & ~Mux(least, Const(vmsa.WIDE_TABLE_BYTES - 1, PA_BITS), 0)
 
 
+def base_beyond(base: Value, granule: Value) -> Value:
+    """The base of a start table has bits that only the 64 KB granule may have (reference 2.7 row
+    16, 3.3 row 13)."""
+    return base[vmsa.S1Leaf.Address.hi + 1:].any() & (granule != BY_BITS[16].value)
+
+
 def input_bits(tnsz: Value) -> Value:
     """IA = 64 - TnSZ of a legal TnSZ, 6 bits."""
     return (64 - tnsz)[:6]

@@ -110,6 +110,15 @@ CASES = {
         big(48, IPS=7), {"addr": VA & (1 << 48) - 1}, (TOP | OUT, 16), (OUT, 16)),
     "table beyond IPS": Case(big_table, {"addr": 8}, SIZE, (OUT | 8, 16)),
     "4 KB granule": Case(small_pages, {"addr": 0x1008}, (OUT | 0xF008, 12), (OUT | 0xF008, 12)),
+    "4 KB granule, TTB above bit 47": Case(
+        leaf(cd={"TTB0": 1 << 49, "IPS": SizeCode.B52}), {}, EventType.C_BAD_CD,
+        EventType.C_BAD_CD),
+    "64 KB granule, TTB above bit 47": Case(
+        big(TTB0=1 << 49), {"addr": 0}, EventType.F_WALK_EABT, EventType.C_BAD_CD),
+    "4 KB granule, S2TTB above bit 47": Case(
+        lambda it, sid: put_ste(it, sid, Config=SteConfig.S2, **STAGE2 | {
+            "S2PS": SizeCode.B52, "S2TTB": 1 << 49}), {}, EventType.C_BAD_STE,
+        EventType.C_BAD_STE),
     "least alignment": Case(misaligned, {"addr": 0}, (OUT, 12), TRANSLATION),
     "stage 2": Case(
         stage2(SizeCode.B52, 52), {"addr": VA}, (TOP | OUT, 16), EventType.C_BAD_STE),
