@@ -8,6 +8,8 @@ from amaranth import Cat, Mux, Value, unsigned
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
+from spec.vmsa import NORMAL_NC_NIBBLE
+
 
 class Resp(enum.Enum, shape=2):
     """xRESP of AXI4."""
@@ -108,4 +110,4 @@ def axi_cache(mair, *, write: bool) -> Value:
         write_allocate = write_allocate | ~read_allocate
     cacheable = Cat(write_back, 1, read_allocate, write_allocate)
     return Mux(outer == 0, Cat(bufferable_device, 0, 0, 0),
-               Mux(outer == 0b0100, 0b0011, cacheable))
+               Mux(outer == NORMAL_NC_NIBBLE, 0b0011, cacheable))
