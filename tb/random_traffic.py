@@ -8,7 +8,7 @@ from random import Random
 from pymodel.memory import PAGE
 from pymodel.transaction import Transaction
 from spec.stream_table import STE_BYTES
-from tb.client import Request
+from tb.client import Burst, Request
 from tb.env import Env
 from tb.machine import Machine
 from tb.random_world import World
@@ -49,6 +49,7 @@ def weather(env: Env) -> None:
     for client in env.clients:
         client.knobs.outstanding = rng.choice((1, 4, 16, 64))
         client.knobs.r_stall = client.knobs.b_stall = rng.choice((0, 20_000))
+        client.knobs.w_stall = rng.choice((0, 0, 20_000))
 
 
 def beat(env: Env) -> int:
@@ -57,13 +58,31 @@ def beat(env: Env) -> int:
 
 
 def request(txn: Transaction, rng: Random) -> Request:
-    """The AXI request of a transaction, sometimes a burst that stays in its page."""
-    size = txn.size.bit_length() - 1
-    room = (PAGE - txn.addr % PAGE) >> size
-    beats = rng.randrange(1, min(room, 16) + 1) if rng.random() < 0.3 else 1
+    """The AXI request of a transaction, sometimes a burst that stays in its page, or exclusive."""
+    burst, beats = _burst(txn, rng)
+    whole = txn.size * beats
+    # AXI4 A7.2.4: a power of two of at most 128 bytes, aligned to it, in at most 16 beats.
+    may_lock = (burst is not Burst.FIXED and beats <= 16 and whole <= 128
+                and not whole & (whole - 1) and not txn.addr % whole)
     return Request(addr=txn.addr, sid=txn.sid, ssid=txn.ssid, pnu=txn.pnu, ind=txn.ind,
-                   size=size, beats=beats, id=rng.randrange(8), gap=rng.choice((0, 0, 0, 9)),
-                   data=rng.randbytes(txn.size * beats) if txn.write else None)
+                   size=txn.size.bit_length() - 1, beats=beats, burst=burst,
+                   lock=may_lock and rng.random() < 0.1, id=rng.randrange(8),
+                   gap=rng.choice((0, 0, 0, 9)),
+                   data=rng.randbytes(whole) if txn.write else None)
+
+
+def _burst(txn: Transaction, rng: Random) -> tuple[Burst, int]:
+    """AxBURST and the number of beats (AXI4 A3.4.1)."""
+    room, draw = (PAGE - txn.addr % PAGE) // txn.size, rng.random()
+    if draw < 0.12:
+        return Burst.INCR, rng.randrange(1, min(room, 16) + 1)
+    if draw < 0.15:
+        return Burst.INCR, rng.randrange(1, min(room, 256) + 1)
+    if draw < 0.22:
+        return Burst.WRAP, rng.choice((2, 4, 8, 16))
+    if draw < 0.3:
+        return Burst.FIXED, rng.randrange(1, 17)
+    return Burst.INCR, 1
 
 
 def spaced(txn: Transaction, rng: Random) -> Request:

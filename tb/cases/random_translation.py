@@ -12,12 +12,14 @@ from random import Random
 from typing import Any
 
 import cocotb
+from cocotb.task import Task
 
 from pymodel.memory import PAGE
 from pymodel.reader import MemoryReader, PreviewReader
 from pymodel.transaction import Ending
 from pymodel.translate import translate
 from spec.commands import Command
+from tb.client import Request, Response
 from tb.coverage import Counts
 from tb.coverage_samples import Sampler
 from tb.env import Env
@@ -27,12 +29,14 @@ from tb.random_spaces import Layout
 from tb.random_traffic import beat, poison, queue_sizes, request, untouched, weather
 from tb.random_world import World
 from tb.scoreboard import Scoreboard
+from tb.witness import passages
 
 ROUNDS = 6
 REQUESTS = 40  # per client and round
 CHANGES = 4  # between rounds
 CROWDS = 0.3  # runs that end with both queues full
 DRAWS = 40  # for an access that leaves a record
+Played = tuple[list[Request], list[Response]]  # a client's batch
 
 
 async def random_translation(env: Env) -> dict[str, Any]:
@@ -60,8 +64,7 @@ async def random_translation(env: Env) -> dict[str, Any]:
         if number:
             await _change(machine, changes, sampler, env.params.get("skip"))
         board.expect_updates(_readable(env, world.descriptors()))
-        await _traffic(env, world)
-        await _judge(env, machine, board)
+        await _judge(env, machine, board, await _traffic(env, world))
     assert board.transactions == ROUNDS * REQUESTS * len(env.clients)
     if rng.random() < CROWDS:
         await _crowd(env, world, machine, changes, board)
@@ -75,11 +78,15 @@ async def random_translation(env: Env) -> dict[str, Any]:
             "digest": _digest(board)}
 
 
-async def _judge(env: Env, machine: Machine, board: Scoreboard) -> None:
-    """Everything that has happened since the last time."""
+async def _judge(env: Env, machine: Machine, board: Scoreboard, played: list[Played]) -> None:
+    """Everything that has happened since the last time: what each client `played`."""
     await machine.issue([])
-    for trace, port in zip(env.traces, env.mems[1:], strict=True):
-        board.check(trace.take(), port.log())
+    board.check(env.traces[0].take(), env.mems[1].log())
+    env.mems[1].clear_log()
+    for (batch, responses), trace, port in zip(played, env.traces[1:], env.mems[2:], strict=True):
+        entries, accesses = trace.take(), port.log()
+        passages(batch, responses, entries, accesses)
+        board.check(entries, accesses)
         port.clear_log()
     board.updates()
     before = machine.overflows
@@ -96,13 +103,12 @@ async def _crowd(env: Env, world: World, machine: Machine, changes: Changes,
         if result.event is not None and result.ending is Ending.ABORT:
             break
     count = 1 + (2 << machine.log2_evtq) // len(env.clients)
-    running = [cocotb.start_soon(client.run([request(txn, env.rng) for _ in range(count)]))
-               for client in env.clients]
+    batches = [[request(txn, env.rng) for _ in range(count)] for _ in env.clients]
+    running = _start(env, batches)
     commands = [c for _ in range(5) for c in changes.noise()] or [machine.sync()]
     await machine.post([env.rng.choice(commands) for _ in range(3 << machine.log2_cmdq)])
-    for task in running:
-        await task
-    await _judge(env, machine, board)
+    await _judge(env, machine, board,
+                 [(batch, await task) for batch, task in zip(batches, running, strict=True)])
 
 
 async def _change(machine: Machine, changes: Changes, sampler: Sampler, skip: str | None) -> None:
@@ -118,13 +124,16 @@ def _readable(env: Env, descriptors: dict[int, int]) -> dict[int, int]:
             if address // PAGE not in env.mem.poisoned}
 
 
-async def _traffic(env: Env, world: World) -> None:
+def _start(env: Env, batches: list[list[Request]]) -> list[Task]:
+    return [cocotb.start_soon(client.run(batch))
+            for client, batch in zip(env.clients, batches, strict=True)]
+
+
+async def _traffic(env: Env, world: World) -> list[Played]:
     """A batch on every client port at once."""
     batches = [[request(world.access(), env.rng) for _ in range(REQUESTS)] for _ in env.clients]
-    running = [cocotb.start_soon(client.run(batch))
-               for client, batch in zip(env.clients, batches, strict=True)]
-    for task in running:
-        await task
+    return [(batch, await task)
+            for batch, task in zip(batches, _start(env, batches), strict=True)]
 
 
 def _without(commands: list[Command], skip: str | None) -> list[Command]:
