@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from driver.dma import PageAllocator
+from pymodel.own import OwnType, by_memattr, by_queue
 from pymodel.state import SmmuState
 from spec.commands import (
     CFGI_STE_RANGE,
@@ -54,8 +55,8 @@ class Machine:
     -------
     posted
         Commands written to the Command queue so far.
-    log2_cmdq, log2_evtq
-        Sizes of the queues; set them before `start`.
+    log2_cmdq, log2_evtq, allocate, cr1
+        Sizes of the queues, RA and WA of their bases, CR1; set them before `start`.
     recorded
         Event records taken so far.
     overflows
@@ -71,7 +72,7 @@ class Machine:
         self.posted = self._consumed = self.overflows = self.full = self.recorded = 0
         self.log2_cmdq = min(LOG2_QUEUE, impl.CMDQS)
         self.log2_evtq = min(LOG2_QUEUE, impl.EVENTQS)
-        self._syncs = 0
+        self.allocate = self.cr1 = self._syncs = 0
 
     @classmethod
     async def probe(cls, env: Env) -> Machine:
@@ -89,9 +90,12 @@ class Machine:
         self._signals = pages.contiguous(2 * MSI_BYTES * SIGNALS)
         self._memory.write(self._signals, bytes([UNTOUCHED]) * 2 * MSI_BYTES * SIGNALS)
         queues: list[tuple[type[Register], int]] = [
-            (CMDQ_BASE, CMDQ_BASE.pack(LOG2SIZE=self.log2_cmdq, ADDR=self._cmdq)),
+            (CR1, self.cr1),
+            (CMDQ_BASE, CMDQ_BASE.pack(LOG2SIZE=self.log2_cmdq, ADDR=self._cmdq,
+                                       RA=self.allocate)),
             (CMDQ_PROD, 0), (CMDQ_CONS, 0),
-            (EVENTQ_BASE, EVENTQ_BASE.pack(LOG2SIZE=self.log2_evtq, ADDR=self._evtq)),
+            (EVENTQ_BASE, EVENTQ_BASE.pack(LOG2SIZE=self.log2_evtq, ADDR=self._evtq,
+                                           WA=self.allocate)),
             (EVENTQ_PROD, 0), (EVENTQ_CONS, 0)]
         for register, value in [*registers, *queues]:
             await self._env.cfg.run([(register.OFFSET, register.size(), value)])
@@ -121,8 +125,18 @@ class Machine:
         cs = SyncCS(self._syncs % len(SyncCS))
         if cs is not SyncCS.IRQ or not self.impl.MSI:
             return SYNC.make(CS=cs)
-        return SYNC.make(CS=cs, MSIAddr=self._signals + 2 * MSI_BYTES * (self._syncs % SIGNALS),
-                         MSIData=self._syncs)
+        slot = self._syncs % SIGNALS
+        return SYNC.make(CS=cs, MSIAddr=self._signals + 2 * MSI_BYTES * slot,
+                         MSIData=self._syncs, MSIAttr=_msi_attr(slot))
+
+    def own_type(self, address: int, *, write: bool) -> OwnType | None:
+        """What an access of the SMMU to a queue or for an MSI is typed; None: it is neither."""
+        if 0 <= address - self._cmdq < COMMAND_BYTES << self.log2_cmdq:
+            return by_queue(self.cr1, self.allocate, write=False)
+        if 0 <= address - self._evtq < EVENT_BYTES << self.log2_evtq:
+            return by_queue(self.cr1, self.allocate, write=True)
+        slot = (address - self._signals) // (2 * MSI_BYTES)
+        return by_memattr(_msi_attr(slot), 0) if 0 <= slot < SIGNALS else None
 
     async def signalled(self) -> None:
         """Every MSI of a CMD_SYNC is there, and nothing else was written near them."""
@@ -186,6 +200,11 @@ class Machine:
             if await self._env.cfg.read32(CR0ACK.OFFSET) == value:
                 return
         raise AssertionError(f"CR0ACK does not become {value:#x}")
+
+
+def _msi_attr(slot: int) -> int:
+    """Every MSIAttr in turn."""
+    return slot % (SYNC.MSIAttr.max + 1)
 
 
 async def register_state(env: Env) -> SmmuState:

@@ -1,4 +1,4 @@
-"""What random runs have in common: sizes of queues, timing and errors of memory, requests."""
+"""What random runs have in common: queues, timing and errors of memory, requests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from random import Random
 
 from pymodel.memory import PAGE
 from pymodel.transaction import Transaction
+from spec.registers import CR1
 from spec.stream_table import STE_BYTES
 from tb.client import Burst, Request
 from tb.env import Env
@@ -14,9 +15,12 @@ from tb.machine import Machine
 from tb.random_world import World
 
 
-def queue_sizes(env: Env, machine: Machine) -> None:
-    """Small queues now and then, which wrap; an Event queue that overflows seldom."""
+def queues(env: Env, machine: Machine) -> None:
+    """Small queues now and then, which wrap; an Event queue that overflows seldom. Memory types
+    of queues and tables."""
     rng = env.rng
+    machine.cr1 = CR1.pack(QUEUE_OC=rng.randrange(4), TABLE_OC=rng.randrange(4))
+    machine.allocate = rng.randrange(2)
     machine.log2_cmdq = rng.randrange(machine.log2_cmdq + 1)
     if rng.random() < 0.2:
         machine.log2_evtq = rng.randrange(machine.log2_evtq + 1)

@@ -95,7 +95,8 @@ class World:
     def registers(self) -> list[tuple[type, int]]:
         """(register, value) to program while the SMMU is disabled."""
         fmt = StrtabFmt.TWO_LEVEL if self._two_level else StrtabFmt.LINEAR
-        return [(STRTAB_BASE, STRTAB_BASE.pack(ADDR=self._strtab)),
+        return [(STRTAB_BASE, STRTAB_BASE.pack(ADDR=self._strtab,
+                                             RA=self.rng.randrange(2))),
                 (STRTAB_BASE_CFG, STRTAB_BASE_CFG.pack(
                     FMT=fmt, SPLIT=self.split if self._two_level else 0,
                     LOG2SIZE=LOG2_STREAMS)),

@@ -16,16 +16,17 @@ from hdl.streams import Outcome
 from pymodel.memory import Memory
 from pymodel.reader import MemoryReader, PreviewReader
 from pymodel.state import SmmuState
-from pymodel.transaction import Attributes, Ending, Result, Transaction
+from pymodel.transaction import Ending, Result, Transaction
 from pymodel.translate import translate
 from sim.explain import access, outcome
 from sim.replay.expect import decode
 from sim.text import steps_text
 from spec.events import EVENTS
 from spec.impl import Implementation
-from spec.vmsa import NORMAL_NC_NIBBLE
+from tb.axi_types import axi_attributes
 from tb.coverage_samples import Sampler
 from tb.memory_port import MemoryAccess
+from tb.own_types import OwnTypes
 from tb.samplers import TraceEntry
 
 
@@ -71,6 +72,8 @@ class Scoreboard:
         Per (StreamID, SubstreamID or None).
     coverage
         Where transactions that agree are sampled, if anywhere.
+    own
+        Who learns from the model which accesses of the SMMU itself they need, if anybody.
     """
 
     impl: Implementation
@@ -84,6 +87,7 @@ class Scoreboard:
     outcomes: Counter[str] = field(default_factory=Counter)
     due: Counter[bytes] = field(default_factory=Counter)
     coverage: Sampler | None = None
+    own: OwnTypes | None = None
     event_types: Counter[str] = field(default_factory=Counter)
     _tables: PreviewReader | None = None
     _maybe: Counter[int] = field(default_factory=Counter)  # bits that may have been updated
@@ -118,6 +122,8 @@ class Scoreboard:
         for entry in trace:
             txn = transaction(entry)
             steps = self._model(txn, explain=True) if self.coverage is not None else None
+            if self.own is not None and steps is not None:
+                self.own.learn(steps)
             result = self._model(txn)
             self.transactions += 1
             self.tallies[txn.sid, txn.ssid].add(entry)
@@ -215,25 +221,3 @@ def _arrival(seen: MemoryAccess | None, entry: TraceEntry, result: Result) -> li
         return [f"memory saw AxCACHE {seen.cache:#06b} and AxPROT {seen.prot:#05b}, the model's "
                 f"attributes are {cache:#06b} and {prot:#05b}"]
     return []
-
-
-# AxPROT bits.
-_PRIVILEGED, _NON_SECURE, _INSTRUCTION = 1, 2, 4
-
-# Allocation hints to (ARCACHE, AWCACHE) of write-through types (AXI4 table A4-5; where it has two
-# codes, the one of AXI3).
-_THROUGH = {"none": (0b1010, 0b0110), "read": (0b0110, 0b0110), "write": (0b1010, 0b1010),
-            "both": (0b1110, 0b1110)}
-
-
-def axi_attributes(attrs: Attributes, *, write: bool) -> tuple[int, int]:
-    """(AxCACHE, AxPROT) that say what `attrs` say, as far as AXI4 can."""
-    prot = _PRIVILEGED * attrs.pnu | _NON_SECURE | _INSTRUCTION * (attrs.ind and not write)
-    outer = attrs.mair >> 4
-    if outer == 0:
-        return int(attrs.mair != 0), prot  # Device: nGnRnE alone is non-bufferable
-    if outer == NORMAL_NC_NIBBLE:
-        return 0b0011, prot
-    hints = ("none", "write", "read", "both")[outer & 3]
-    back = outer >> 2 & 1
-    return _THROUGH[hints][write] | back, prot

@@ -21,7 +21,7 @@ from tb.client import Request
 from tb.coverage_samples import Sampler
 from tb.env import Env
 from tb.random_changes import Changes
-from tb.random_traffic import queue_sizes, spaced, untouched
+from tb.random_traffic import queues, spaced, untouched
 from tb.random_world import World
 from tb.recorded import Recorder
 from tb.rounds import Rounds
@@ -45,7 +45,7 @@ async def concurrent(env: Env) -> dict[str, Any]:
     """
     rounds = await Rounds.probe(env)
     machine = rounds.machine
-    queue_sizes(env, machine)
+    queues(env, machine)
     world = rounds.build()
     await rounds.start()
     sampler = Sampler(rounds.counts, machine.impl, world.e2h)

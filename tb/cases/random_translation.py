@@ -24,9 +24,10 @@ from tb.coverage import Counts
 from tb.coverage_samples import Sampler
 from tb.env import Env
 from tb.machine import Machine, register_state
+from tb.own_types import OwnTypes
 from tb.random_changes import Changes
 from tb.random_spaces import Layout
-from tb.random_traffic import beat, poison, queue_sizes, request, untouched, weather
+from tb.random_traffic import beat, poison, queues, request, untouched, weather
 from tb.random_world import World
 from tb.scoreboard import Scoreboard
 from tb.witness import passages
@@ -49,7 +50,7 @@ async def random_translation(env: Env) -> dict[str, Any]:
     layout = Layout()
     env.open_memory(layout.base, layout.end - layout.base)
     machine = await Machine.probe(env)
-    queue_sizes(env, machine)
+    queues(env, machine)
     world = World(Random(rng.getrandbits(32)), machine.impl, env.mem.plain(), layout,
                   beat(env))
     world.build()
@@ -58,23 +59,28 @@ async def random_translation(env: Env) -> dict[str, Any]:
     await machine.start(world.registers(), world.pages)
     counts = Counts(machine.impl)
     sampler = Sampler(counts, machine.impl, world.e2h)
-    board = Scoreboard(machine.impl, env.mem, await register_state(env), coverage=sampler)
+    own = OwnTypes(machine)
+    board = Scoreboard(machine.impl, env.mem, await register_state(env), coverage=sampler, own=own)
     changes = Changes(world, complete=True)
     for number in range(ROUNDS):
         if number:
             await _change(machine, changes, sampler, env.params.get("skip"))
+        _own(env, own, settled=False)
         board.expect_updates(_readable(env, world.descriptors()))
         await _judge(env, machine, board, await _traffic(env, world))
+        _own(env, own, settled=True)
     assert board.transactions == ROUNDS * REQUESTS * len(env.clients)
     if rng.random() < CROWDS:
         await _crowd(env, world, machine, changes, board)
+        _own(env, own, settled=False)
     board.verify()
+    own.verify()
     await machine.signalled()
     untouched(world)
     sampler.queues(machine)
     return {"transactions": board.transactions, "agree": board.agree,
             "outcomes": dict(board.outcomes), "events": dict(board.event_types),
-            "coverage": counts.json(), "activity": await env.activity.read(),
+            "own": own.judged, "coverage": counts.json(), "activity": await env.activity.read(),
             "digest": _digest(board)}
 
 
@@ -91,6 +97,11 @@ async def _judge(env: Env, machine: Machine, board: Scoreboard, played: list[Pla
     board.updates()
     before = machine.overflows
     board.events(await machine.events(), lossy=machine.overflows != before)
+
+
+def _own(env: Env, own: OwnTypes, *, settled: bool) -> None:
+    own.check(env.mems[0].log(), settled=settled)
+    env.mems[0].clear_log()
 
 
 async def _crowd(env: Env, world: World, machine: Machine, changes: Changes,

@@ -28,7 +28,7 @@ class Mutant:
 
     Members
     -------
-    case, seeds
+    case, seeds, preset
         What has to fail with one of the seeds.
     names
         For FIELD: bugs of tests/field that must be among those noticed.
@@ -42,6 +42,7 @@ class Mutant:
     after: str
     case: str = CONCURRENT
     seeds: int = 12
+    preset: str = "tiny"
     names: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
 
@@ -59,12 +60,12 @@ class Mutant:
             path.write_text(text.replace(self.before, self.after))
             yield folder
 
-    def verilog(self, preset: str) -> str:
+    def verilog(self) -> str:
         """The Verilog of the broken design."""
         with self.broken("hdl", "spec") as folder:
             code = ("import sys; from hdl.config import Config; from hdl.gen import verilog; "
                     "sys.stdout.write(verilog(Config.preset(sys.argv[1]))[0])")
-            return subprocess.run([sys.executable, "-c", code, preset], cwd=folder, check=True,
+            return subprocess.run([sys.executable, "-c", code, self.preset], cwd=folder, check=True,
                                   stdout=subprocess.PIPE, text=True).stdout
 
     def tested(self) -> subprocess.CompletedProcess[str]:
@@ -94,6 +95,15 @@ MUTANTS = (
     Mutant("AxLOCK does not pass", "hdl/tbu/outlet.py", ', "lock")', ")", STATIC),
     Mutant("RAZ/WI is answered as an abort", "hdl/tbu/returns.py",
            "Mux(outcome == Outcome.RAZWI, Resp.OKAY, Resp.SLVERR)", "Resp.SLVERR", STATIC),
+    Mutant("CDs are typed by S1DSS", "hdl/tcu/config/step.py",
+           "own.by_ste(self.step.ste.S1COR)", "own.by_ste(self.step.ste.S1DSS)", STATIC),
+    Mutant("tables in pages of stage 2 are typed by the STE", "hdl/tcu/walk/stage2.py",
+           "own.by_cd(step.cd, walk.half)", "own.by_ste(ste.S1COR)", STATIC,
+           preset="base:sizes=tiny"),
+    Mutant("records have the hint of commands", "hdl/regs/file.py",
+           "base.WA, write=True", "base.WA, write=False", STATIC),
+    Mutant("MSIs of CMD_SYNCs are typed by MSH", "hdl/tcu/queues/decode.py",
+           "own.by_memattr(word.MSIAttr)", "own.by_memattr(word.MSH)", STATIC),
     Mutant("no permission check on a hit", "hdl/tbu/channel.py",
            "& allowed(found.perms, found.attrs, write=self.write",
            "| allowed(found.perms, found.attrs, write=self.write", FIELD,

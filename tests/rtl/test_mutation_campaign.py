@@ -7,8 +7,6 @@ from sim.runner import run
 from tests.rtl.mutants import FIELD, MUTANTS
 from tests.rtl.simulators import VERILATOR
 
-PRESET = "tiny"
-
 
 def some(*, of_blocks: bool):
     """The mutants whose tests are those of a block, or the others."""
@@ -29,12 +27,12 @@ def test_noticed_by_a_test_of_the_block(mutant):
 @pytest.mark.parametrize("sim", [VERILATOR])
 @some(of_blocks=False)
 def test_noticed(mutant, sim):
-    built = build(mutant.verilog(PRESET), sim, optimize="-O0")
+    built = build(mutant.verilog(), sim, optimize="-O0")
     if mutant.case == FIELD:
-        found = run(built, FIELD, preset=PRESET).check().value
+        found = run(built, FIELD, preset=mutant.preset).check().value
         assert all(found[name] for name in mutant.names), found
         return
     for seed in range(1, mutant.seeds + 1):
-        if not run(built, mutant.case, seed=seed, preset=PRESET).ok:
+        if not run(built, mutant.case, seed=seed, preset=mutant.preset).ok:
             return
     pytest.fail(f"seeds 1 to {mutant.seeds} all passed")
