@@ -69,6 +69,8 @@ def implemented(impl: Implementation, name: str) -> bool:
         return impl.TTENDIAN == TTENDIAN.MIXED
     if name == "translates":
         return bool(impl.S1P or impl.S2P)
+    if name == "device_tables":  # stage 2 can make Device of what stage 1 reads
+        return bool(impl.S2P and not impl.PTWNNC)
     return bool(getattr(impl, name))
 
 

@@ -129,14 +129,15 @@ class Machine:
         return SYNC.make(CS=cs, MSIAddr=self._signals + 2 * MSI_BYTES * slot,
                          MSIData=self._syncs, MSIAttr=_msi_attr(slot))
 
-    def own_type(self, address: int, *, write: bool) -> OwnType | None:
-        """What an access of the SMMU to a queue or for an MSI is typed; None: it is neither."""
+    def own_type(self, address: int) -> tuple[str, OwnType] | None:
+        """What an access of the SMMU to a queue or for an MSI is, and its memory type; None: it
+        is neither."""
         if 0 <= address - self._cmdq < COMMAND_BYTES << self.log2_cmdq:
-            return by_queue(self.cr1, self.allocate, write=False)
+            return "command", by_queue(self.cr1, self.allocate, write=False)
         if 0 <= address - self._evtq < EVENT_BYTES << self.log2_evtq:
-            return by_queue(self.cr1, self.allocate, write=True)
+            return "record", by_queue(self.cr1, self.allocate, write=True)
         slot = (address - self._signals) // (2 * MSI_BYTES)
-        return by_memattr(_msi_attr(slot), 0) if 0 <= slot < SIGNALS else None
+        return ("MSI", by_memattr(_msi_attr(slot), 0)) if 0 <= slot < SIGNALS else None
 
     async def signalled(self) -> None:
         """Every MSI of a CMD_SYNC is there, and nothing else was written near them."""

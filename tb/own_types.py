@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from pymodel.transaction import Result
+from pymodel.transaction import Result, Step
+from spec.context import CD, L1CD
+from spec.stream_table import L1STD, STE
 from tb.axi_types import axi_cache
 from tb.client import Resp
+from tb.coverage import Counts
 from tb.machine import Machine
 from tb.memory_port import MemoryAccess
+
+# Step of the model to what it reads: a word, or a structure of more.
+_STRUCTURES = {"find_ste": (L1STD, STE), "find_cd": (L1CD, CD)}
+_TABLES = {"walk_stage1": "stage-1", "walk_stage2": "stage-2"}
 
 
 class OwnTypes:
@@ -18,42 +25,58 @@ class OwnTypes:
 
     Members
     -------
-    judged
-        How many accesses so far.
     failures
         The text of every disagreement.
     """
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self._tables: dict[int, set[int]] = defaultdict(set)  # address to MAIR bytes
-        self.judged = 0
+    def __init__(self, machine: Machine, counts: Counts) -> None:
+        self._machine, self._counts = machine, counts
+        self._tables: dict[int, set[tuple[str, int]]] = defaultdict(set)  # address to names, MAIRs
         self.failures: list[str] = []
 
     def learn(self, result: Result) -> None:
         """The accesses that an explained transaction makes when nothing is cached."""
         for step in result.steps:
             if step.address is not None and step.step != "combine_attributes":
-                self._tables[step.address].add(step.fields["mair"])
+                self._tables[step.address].add((_name(step), step.fields["mair"]))
 
     def check(self, accesses: Iterable[MemoryAccess], *, settled: bool) -> None:
         """Judge what memory saw since the last call. `settled`: nothing but the transactions
         learnt since then read tables, so that no access is without a reason."""
         for item in accesses:
-            queue = self._machine.own_type(item.addr, write=item.write)
-            types = self._tables.get(item.addr, set()) if queue is None else {queue.mair}
-            if types:
-                self.judged += 1
-                codes = {axi_cache(mair, write=item.write) for mair in types}
-                if item.cache not in codes:
-                    self.failures.append(f"AxCACHE {item.cache:#06b} of {item}, the model's is "
-                                         + " or ".join(f"{code:#06b}" for code in sorted(codes)))
+            queue = self._machine.own_type(item.addr)
+            due = {(queue[0], queue[1].mair)} if queue else self._tables.get(item.addr, set())
+            if due:
+                self._judge(item, due)
             elif settled and item.resp <= Resp.EXOKAY:  # the model explains no aborted access
                 self.failures.append(f"an access that no transaction needs: {item}")
         self._tables.clear()
 
+    def _judge(self, item: MemoryAccess, due: set[tuple[str, int]]) -> None:
+        codes = {axi_cache(mair, write=item.write): name for name, mair in due
+                 if item.write == name.endswith(_WRITES)}
+        if item.cache in codes:
+            self._counts.add("own access", codes[item.cache], _type(item.cache))
+        else:
+            self.failures.append(f"AxCACHE {item.cache:#06b} of {item}, the model has {due}")
+
     def verify(self) -> None:
-        """AssertionError with the first disagreements, or if nothing has been judged."""
+        """AssertionError with the first disagreements."""
         shown = "\n".join(self.failures[:3])
         assert not self.failures, f"{len(self.failures)} disagreements with the model:\n{shown}"
-        assert self.judged, "no access of the SMMU itself has been judged"
+
+
+_WRITES = ("update", "record", "MSI")
+
+
+def _name(step: Step) -> str:
+    """As the coverage plan names what the step reads or writes."""
+    if step.step in _TABLES:
+        return f"{_TABLES[step.step]} {'update' if 'update' in step.fields else 'table'}"
+    return _STRUCTURES[step.step][len(step.words) > 1].__name__
+
+
+def _type(cache: int) -> str:
+    if not cache >> 2:
+        return "non-cacheable" if cache & 2 else "Device"
+    return "write-back" if cache & 1 else "write-through"

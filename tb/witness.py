@@ -42,6 +42,13 @@ class Passage:
             assert answer.resp == want, f"{answer.resp!r} for the terminated {entry}"
             assert not any(answer.data), f"data of a terminated read: {entry}"
 
+    def bin(self) -> tuple[str, ...]:
+        """Its bin in the coverage group "burst"."""
+        q = self.request
+        return (q.burst.name, "1" if q.beats == 1 else "2 to 16" if q.beats <= 16 else "more",
+                "read" if q.data is None else "write", "exclusive" if q.lock else "normal",
+                "terminated" if self.access is None else "passed")
+
 
 def passages(batch: Sequence[Request], responses: Sequence[Response], trace: Iterable[TraceEntry],
              accesses: Iterable[MemoryAccess]) -> list[Passage]:

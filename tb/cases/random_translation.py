@@ -59,7 +59,7 @@ async def random_translation(env: Env) -> dict[str, Any]:
     await machine.start(world.registers(), world.pages)
     counts = Counts(machine.impl)
     sampler = Sampler(counts, machine.impl, world.e2h)
-    own = OwnTypes(machine)
+    own = OwnTypes(machine, counts)
     board = Scoreboard(machine.impl, env.mem, await register_state(env), coverage=sampler, own=own)
     changes = Changes(world, complete=True)
     for number in range(ROUNDS):
@@ -67,11 +67,11 @@ async def random_translation(env: Env) -> dict[str, Any]:
             await _change(machine, changes, sampler, env.params.get("skip"))
         _own(env, own, settled=False)
         board.expect_updates(_readable(env, world.descriptors()))
-        await _judge(env, machine, board, await _traffic(env, world))
+        await _judge(env, machine, board, counts, await _traffic(env, world))
         _own(env, own, settled=True)
     assert board.transactions == ROUNDS * REQUESTS * len(env.clients)
     if rng.random() < CROWDS:
-        await _crowd(env, world, machine, changes, board)
+        await _crowd(env, world, machine, changes, board, counts)
         _own(env, own, settled=False)
     board.verify()
     own.verify()
@@ -80,18 +80,20 @@ async def random_translation(env: Env) -> dict[str, Any]:
     sampler.queues(machine)
     return {"transactions": board.transactions, "agree": board.agree,
             "outcomes": dict(board.outcomes), "events": dict(board.event_types),
-            "own": own.judged, "coverage": counts.json(), "activity": await env.activity.read(),
+            "coverage": counts.json(), "activity": await env.activity.read(),
             "digest": _digest(board)}
 
 
-async def _judge(env: Env, machine: Machine, board: Scoreboard, played: list[Played]) -> None:
+async def _judge(env: Env, machine: Machine, board: Scoreboard, counts: Counts,
+                 played: list[Played]) -> None:
     """Everything that has happened since the last time: what each client `played`."""
     await machine.issue([])
     board.check(env.traces[0].take(), env.mems[1].log())
     env.mems[1].clear_log()
     for (batch, responses), trace, port in zip(played, env.traces[1:], env.mems[2:], strict=True):
         entries, accesses = trace.take(), port.log()
-        passages(batch, responses, entries, accesses)
+        for passage in passages(batch, responses, entries, accesses):
+            counts.add("burst", *passage.bin())
         board.check(entries, accesses)
         port.clear_log()
     board.updates()
@@ -105,7 +107,7 @@ def _own(env: Env, own: OwnTypes, *, settled: bool) -> None:
 
 
 async def _crowd(env: Env, world: World, machine: Machine, changes: Changes,
-                 board: Scoreboard) -> None:
+                 board: Scoreboard, counts: Counts) -> None:
     """More commands than the Command queue holds, and more records than the Event queue."""
     for _ in range(DRAWS):
         txn = world.access()
@@ -118,7 +120,7 @@ async def _crowd(env: Env, world: World, machine: Machine, changes: Changes,
     running = _start(env, batches)
     commands = [c for _ in range(5) for c in changes.noise()] or [machine.sync()]
     await machine.post([env.rng.choice(commands) for _ in range(3 << machine.log2_cmdq)])
-    await _judge(env, machine, board,
+    await _judge(env, machine, board, counts,
                  [(batch, await task) for batch, task in zip(batches, running, strict=True)])
 
 
