@@ -47,7 +47,7 @@ bench: PRESET = base
 bench: setup ## Measured figures of the model, the RTL and the simulation
 	@$(RUN) bench --preset $(PRESET)
 
-area: setup ## ECP5 cells of tiny and base, placed fmax of tiny (hours)
+area: setup ## ECP5 cells of tiny and base, placed fmax of tiny (20 minutes)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[area]'
 	@$(RUN) area
 
