@@ -195,7 +195,11 @@ class Changes:
 
     def _cd(self, stream: Stream, context: Context) -> Batches:
         cd, rng = context.cd, self._rng
-        name = rng.choice(("V", "EPD0", "WXN", "TBI0", "TBI1", "R", "PAN", "HAD0", "AFFD", "E0PD0"))
+        names = ["V", "EPD0", "WXN", "TBI0", "TBI1", "R", "PAN", "AFFD", "E0PD0"]
+        # What the hierarchical bits allow is kept for an ASID: its CDs agree about HAD.
+        if sum(other.halves is context.halves for other in self._contexts()) == 1:
+            names.append("HAD0")
+        name = rng.choice(names)
         self._write_cd(context, cd.replace(**{name: 1 - getattr(cd, name)}))
         # What the TLB has may stay, with the effects that this has.
         flush = [self._context_gone(stream, context, cd.ASID)]
@@ -207,10 +211,13 @@ class Changes:
         world, old = self._world, context.cd.ASID
         if stream.el2 and not world.e2h:
             return []
-        used = {other.cd.ASID for s in world.streams for other in s.contexts}
+        used = {other.cd.ASID for other in self._contexts()}
         asid = self._rng.choice([n for n in range(1, 1 << 8) if n not in used])
         self._write_cd(context, context.cd.replace(ASID=asid))
         return [[self._cd_gone(stream, context)], [self._context_gone(stream, context, old)]]
+
+    def _contexts(self) -> list[Context]:
+        return [context for stream in self._world.streams for context in stream.contexts]
 
     def _write_cd(self, context: Context, cd: CD) -> None:
         context.cd = cd

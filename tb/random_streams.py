@@ -103,7 +103,10 @@ class Streams:
         else:
             stream.ste, stream.garbage = self._bad_ste(), True
         stream.ste = self._overrides(stream.ste)
-        if not stream.garbage and rng.random() < FLIPPED:
+        # Without S2HA beside streams of its VM with it, what it finds would depend on how far their
+        # accesses have come.
+        updates = stream.vm is not None and stream.ste.S2HA
+        if not stream.garbage and not updates and rng.random() < FLIPPED:
             stream.garbage = True
             # STEs of one VMID agree about its tables.
             fixed = sum(getattr(STE, name).mask for name in ("Config", *stream.vm.fields)) \
