@@ -242,9 +242,12 @@ class Changes:
         config = ste.Config
         choices: list[dict[str, int]] = [
             {"V": 1 - ste.V}, {"S1DSS": rng.randrange(4)}, {"PRIVCFG": rng.randrange(4)},
-            {"INSTCFG": rng.randrange(4)}, {"S2R": 1 - ste.S2R}, {"S2AFFD": 1 - ste.S2AFFD},
+            {"INSTCFG": rng.randrange(4)}, {"S2R": 1 - ste.S2R},
             {"MTCFG": 1 - ste.MTCFG}, {"S1CDMax": max(ste.S1CDMax - 1, 0)},
             {"Config": config ^ SteConfig.BYPASS}]
+        # What S2AFFD lets pass is kept for a VMID: its STEs agree about it.
+        if stream.vm is None or sum(s.vm is stream.vm for s in self._world.streams) == 1:
+            choices.append({"S2AFFD": 1 - ste.S2AFFD})
         stream.ste = STE(ste.replace(**rng.choice(choices)).value)
         self._world.memory.write(stream.address, stream.ste.to_bytes())
         every = rng.random() < 0.3
