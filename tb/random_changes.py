@@ -36,6 +36,8 @@ from tb.random_streams import Context, Stream
 from tb.random_tables import StageTable
 from tb.random_world import Use, World
 
+TARGET = 0.4  # changes of the world's target
+
 # Commands in batches: each is complete (CMD_SYNC) before the next is issued.
 Batches = list[list[Command]]
 
@@ -85,8 +87,10 @@ class Changes:
         return Change(context.address, CD_BYTES, lambda: make(use.stream, context))
 
     def _use(self) -> Use | None:
-        """A leaf in use, or any."""
+        """The target, a leaf in use, or any."""
         world, rng = self._world, self._rng
+        if world.target is not None and rng.random() < TARGET:
+            return world.target
         if world.recent and rng.random() < 0.8:
             return rng.choice(world.recent)
         places: list[tuple[Stream, Context | None, StageTable]] = [

@@ -59,6 +59,8 @@ class World:
         What there is.
     recent
         Leaves that accesses were drawn for lately.
+    target
+        What the next change should concern, if anything.
     e2h, split
         CR2.E2H and STRTAB_BASE_CFG.SPLIT.
     l1stds
@@ -73,6 +75,7 @@ class World:
         self.streams: list[Stream] = []
         self.vms: list[Vm] = []
         self.recent: deque[Use] = deque(maxlen=RECENT)
+        self.target: Use | None = None
         self.l1stds: list[tuple[int, L1STD, int]] = []
 
     # ---- structures ----
@@ -146,8 +149,25 @@ class World:
             address = self._inside(use)
         else:
             address = self._address(stream, None if bypass else context)
+        return self._access(stream, None if bypass else context, address)
+
+    def aim(self) -> None:
+        """Choose the target among what was accessed lately."""
+        recent = [use for use in self.recent if use.reached]
+        self.target = self.rng.choice(recent) if recent else None
+
+    def hit(self, use: Use) -> Transaction:
+        """An access that needs what `use` needs: inside its leaf, or elsewhere in its context, so
+        that more than a TLB entry is read."""
+        near = self.rng.random() < 0.5
+        address = self._inside(use) if near else self._address(use.stream, use.context)
+        return self._access(use.stream, use.context, address)
+
+    def _access(self, stream: Stream, context: Context | None, address: int) -> Transaction:
+        """Through `context`, or to a stage 2 alone or nothing; now and then with other IDs."""
+        rng = self.rng
         sid = stream.sid if rng.random() < 0.97 else rng.getrandbits(LOG2_STREAMS + 1)
-        ssid = None if bypass or context is None or not stream.ste.S1CDMax else context.ssid
+        ssid = None if context is None or not stream.ste.S1CDMax else context.ssid
         draw = rng.random()
         if draw < 0.07:
             ssid = None

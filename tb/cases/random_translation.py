@@ -16,7 +16,7 @@ from cocotb.task import Task
 
 from pymodel.memory import PAGE
 from pymodel.reader import MemoryReader, PreviewReader
-from pymodel.transaction import Ending
+from pymodel.transaction import Ending, Transaction
 from pymodel.translate import translate
 from spec.commands import Command
 from tb.client import Request, Response
@@ -36,6 +36,7 @@ ROUNDS = 6
 REQUESTS = 40  # per client and round
 CHANGES = 4  # between rounds
 CROWDS = 0.3  # runs that end with both queues full
+AIMED = 2  # before the changes and after them, on what they should concern
 DRAWS = 40  # for an access that leaves a record
 Played = tuple[list[Request], list[Response]]  # a client's batch
 
@@ -144,9 +145,20 @@ def _start(env: Env, batches: list[list[Request]]) -> list[Task]:
 
 async def _traffic(env: Env, world: World) -> list[Played]:
     """A batch on every client port at once."""
-    batches = [[request(world.access(), env.rng) for _ in range(REQUESTS)] for _ in env.clients]
+    batches = [[request(txn, env.rng) for txn in _accesses(world)] for _ in env.clients]
+    world.aim()
+    if (use := world.target) is not None:
+        for batch in batches:
+            batch[-AIMED:] = [request(world.hit(use), env.rng) for _ in range(AIMED)]
     return [(batch, await task)
             for batch, task in zip(batches, _start(env, batches), strict=True)]
+
+
+def _accesses(world: World) -> list[Transaction]:
+    """A batch's, those on what the last changes concerned first."""
+    use = world.target
+    first = [world.hit(use) for _ in range(AIMED)] if use is not None else []
+    return first + [world.access() for _ in range(REQUESTS - len(first))]
 
 
 def _without(commands: list[Command], skip: str | None) -> list[Command]:

@@ -13,7 +13,7 @@ from spec.stream_table import STE
 from tests.rtl.simulators import VERILATOR
 
 PRESET = "tiny"
-SEEDS = range(1, 13)
+SEEDS = range(1, 25)
 
 
 def caught(built, params=None) -> str:
