@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,3 +131,14 @@ def test_verilator_counts_the_lines_of_a_run():
     for kind in ("line", "toggle"):
         hit, total = found["substream"][kind]
         assert 0 < hit < total or (kind == "line" and 0 < hit <= total)
+
+
+@pytest.mark.regress
+@pytest.mark.timeout(1200)
+def test_lines_of_the_smmu_are_counted():
+    """Verilator builds the whole design with its counters too."""
+    done = CliRunner().invoke(command, ["--rtl-coverage", "--preset", "tiny", "--seed", "1",
+                                        "--case", "translation", "--json"])
+    assert done.exit_code == 0, done.output
+    hit, total = json.loads(done.stdout)["rtl_coverage"]["smmu.tcu.translator"]["line"]
+    assert total / 2 < hit < total

@@ -5,6 +5,7 @@ from random import Random
 from pymodel.memory import SparseMemory
 from spec.impl import PRESETS
 from spec.stream_table import SteConfig
+from spec.vmsa import shift
 from tb.random_spaces import Layout
 from tb.random_world import World
 
@@ -40,3 +41,23 @@ def test_entries_that_share_a_tag_agree():
                 other = contexts.setdefault(owner, context.cd)
                 assert context.cd == other, f"seed {seed}, StreamID {stream.sid:#x}"
     assert spoiled > SEEDS
+
+
+def test_hits_need_what_the_target_needs():
+    """Of the accesses before and after a change, most concern the stream that it may be about, and
+    some of them not the leaf itself."""
+    inside = outside = 0
+    for _, world in worlds():
+        for _ in range(20):
+            world.access()
+        world.aim()
+        use = world.target
+        if use is None:
+            continue
+        hits = [txn for txn in (world.hit(use) for _ in range(20)) if txn.sid == use.stream.sid]
+        assert len(hits) > 10
+        size = shift(use.table.g, use.leaf.level)
+        near = sum((txn.addr ^ use.leaf.iova) & (1 << 56) - 1 < 1 << size for txn in hits)
+        inside, outside = inside + near, outside + len(hits) - near
+    assert inside > SEEDS
+    assert outside > SEEDS
