@@ -19,6 +19,7 @@ ASIDE, MERGE = "tests/hdl/tbu/test_aside.py", "tests/hdl/tcu/test_tcu_merge.py"
 FAULTS = "tests/hdl/tcu/test_tcu_faults.py"
 STALLS = "tests/hdl/tcu/queues/test_stall_buffer.py"
 DROPS = "tests/hdl/tcu/test_drops.py"
+MAINTENANCE, FLIGHT = "tests/hdl/tbu/test_maintenance.py", "tests/hdl/tcu/test_tcu_flight.py"
 CONCURRENT, STATIC = CASES["concurrent"], CASES["translation"]
 
 
@@ -82,13 +83,13 @@ MUTANTS = (
            " & ~stale & ~lifetimes.invalidate", ""),
     Mutant("answers that an invalidation has overtaken stay in the micro TLB",
            "hdl/tbu/channel.py", "response.cacheable & ~slots.answer_stale",
-           "response.cacheable"),
+           "response.cacheable", test=(MAINTENANCE,)),
     Mutant("answers of overtaken walks are cacheable", "hdl/tcu/output.py",
-           "reply.cacheable & ~stale", "reply.cacheable"),
+           "reply.cacheable & ~stale", "reply.cacheable", test=(FLIGHT,)),
     Mutant("the micro TLB keeps what TLBI names", "hdl/tbu/utlb.py",
            "Mux(configuration, hits, ~0)", "Mux(configuration, hits, 0)", STATIC),
     Mutant("the micro TLB keeps what CFGI names", "hdl/tbu/utlb.py",
-           "Mux(configuration, hits, ~0)", "Mux(configuration, 0, ~0)", STATIC),
+           "Mux(configuration, hits, ~0)", "Mux(configuration, 0, ~0)", test=(MAINTENANCE,)),
     Mutant("CMD_SYNC does not wait for walks", "hdl/tcu/contexts.py",
            "waiting & (awaited == 0)", "waiting"),
     Mutant("AxBURST does not pass", "hdl/tbu/outlet.py", '"burst", ', "", STATIC),
