@@ -125,8 +125,8 @@ def _verilator_flags(waves: bool, external: tuple[str, ...], coverage: bool) -> 
             "-CFLAGS", f"-DSUBSTREAM_EXTERNAL={int(bool(external))} "
                        f"-DSUBSTREAM_HALF_PERIOD={HALF_PERIOD_NS}",
             *(["--trace-fst"] if waves else []),
-            # Counting keeps apart what a plain build merges, so that loops appear which are none:
-            # there UNOPTFLAT stays fatal.
+            # Counting splits what a plain build merges, so that loops appear which are none. In
+            # plain builds, of the same text, UNOPTFLAT stays fatal.
             *(["--coverage-line", "--coverage-toggle", "-Wno-UNOPTFLAT"] if coverage else [])]
 
 

@@ -53,9 +53,10 @@ class OwnTypes:
         self._tables.clear()
 
     def _judge(self, item: MemoryAccess, due: set[tuple[str, int]]) -> None:
-        names = {axi_cache(mair, write=item.write): name for name, mair in due}
+        types = sorted(due)
+        names = {axi_cache(mair, write=item.write): name for name, mair in types}
         if item.cache not in names:
-            self.failures.append(f"AxCACHE {item.cache:#06b} of {item}, the model has {due}")
+            self.failures.append(f"AxCACHE {item.cache:#06b} of {item}, the model has {types}")
             return
         # An access flag may be set for an access that is then refused: not in the explanation.
         name = names[item.cache].replace("table", "update" if item.write else "table")

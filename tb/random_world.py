@@ -142,7 +142,7 @@ class World:
         stream = rng.choice(useful if useful and rng.random() < 0.8 else self.streams)
         context = rng.choice(stream.contexts) if stream.contexts else None
         bypass = stream.stage1 and stream.ste.S1DSS == SteS1DSS.BYPASS and rng.random() < 0.2
-        recent = [use for use in self.recent if use.reached]
+        recent = self._reached()
         if recent and rng.random() < 0.3:
             use = rng.choice(recent)
             stream, context, bypass = use.stream, use.context, use.context is None
@@ -153,8 +153,11 @@ class World:
 
     def aim(self) -> None:
         """Choose the target among what was accessed lately."""
-        recent = [use for use in self.recent if use.reached]
+        recent = self._reached()
         self.target = self.rng.choice(recent) if recent else None
+
+    def _reached(self) -> list[Use]:
+        return [use for use in self.recent if use.reached]
 
     def hit(self, use: Use) -> Transaction:
         """An access that needs what `use` needs: inside its leaf, or elsewhere in its context, so
